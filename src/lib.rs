@@ -1,0 +1,5 @@
+//! The library behind `vault`. `docs/decisions.md` and `tests/layers.rs` say
+//! which module may use which; dependencies point down only.
+
+pub mod clock;
+pub mod secret_value;
