@@ -1,0 +1,94 @@
+//! The only place that names a cipher, a hash, a key derivation or a signature.
+//!
+//! Notation, as in `docs/format.md`: `LP(x…)` is each part behind its length as
+//! 64 bits little-endian; integers are parts of 8 bytes little-endian; text is
+//! UTF-8; ids and hashes are their raw 32 bytes.
+
+mod hash;
+mod identity_key;
+mod random;
+mod sealed;
+mod sign;
+mod value;
+mod wrap;
+
+pub use hash::{Hash, Hasher};
+pub use identity_key::IdentityKey;
+pub use random::random;
+pub use sealed::{KdfCost, SealedIdentity};
+pub use sign::{PublicKey, Signature, SigningKey};
+pub use value::{Binding, SealedValue, ValueKey};
+pub use wrap::{Commitment, DataKey, Recipient, WrappedKey};
+
+/// What a cryptographic operation or encoding refused. Never says why in a way
+/// that depends on a secret: a wrong passphrase and a damaged slot are one error.
+#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
+#[non_exhaustive]
+pub enum Error {
+    /// The system gave no randomness.
+    #[error("the system's random number generator failed")]
+    Random,
+    /// Not the canonical text of the thing named.
+    #[error("malformed {0}")]
+    Malformed(&'static str),
+    /// Authenticated decryption of a value failed.
+    #[error("value does not open with the key of this profile")]
+    ValueDoesNotOpen,
+    /// The grant is not for this identity, or is damaged.
+    #[error("grant does not open with this identity")]
+    GrantDoesNotOpen,
+    /// The key in a grant is not the one the team log commits to.
+    #[error("grant holds a key that the team log does not know")]
+    Commitment,
+    /// A signature does not verify.
+    #[error("signature does not verify")]
+    Signature,
+    /// Wrong passphrase, or a damaged sealed identity: deliberately one error.
+    #[error("wrong passphrase, or the sealed identity is damaged")]
+    SealDoesNotOpen,
+    /// Argon2id parameters below the floor or above the ceiling; refused before any work.
+    #[error("key derivation parameters are out of bounds")]
+    KdfBounds,
+    /// A recipient of a kind that this build cannot wrap to.
+    #[error("this build cannot encrypt to that kind of recipient")]
+    UnsupportedRecipient,
+}
+
+/// `LP(parts…)`: every part behind its length as 64 bits little-endian.
+#[must_use]
+pub fn length_prefixed(parts: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(parts.iter().map(|part| 8 + part.len()).sum());
+    for part in parts {
+        out.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        out.extend_from_slice(part);
+    }
+    out
+}
+
+/// `HKDF-SHA256(key material, salt, info)` with 32 bytes of output (RFC 5869).
+/// No salt means 32 zero bytes.
+fn hkdf(material: &[u8], salt: Option<&[u8]>, info: &[u8]) -> zeroize::Zeroizing<[u8; 32]> {
+    let mut out = zeroize::Zeroizing::new([0u8; 32]);
+    hkdf::Hkdf::<sha2::Sha256>::new(salt, material)
+        .expand(info, out.as_mut_slice())
+        .expect("32 bytes are within 255 blocks of SHA-256");
+    out
+}
+
+/// Standard base64 with padding, canonical on reading (RFC 4648 §4).
+#[must_use]
+pub fn to_base64(bytes: &[u8]) -> String {
+    data_encoding::BASE64.encode(bytes)
+}
+
+/// Reads canonical standard base64.
+///
+/// # Errors
+/// [`Error::Malformed`] naming `what`.
+pub fn from_base64(text: &str, what: &'static str) -> Result<Vec<u8>, Error> {
+    data_encoding::BASE64.decode(text.as_bytes()).map_err(|_| Error::Malformed(what))
+}
+
+fn array_from_base64<const N: usize>(text: &str, what: &'static str) -> Result<[u8; N], Error> {
+    from_base64(text, what)?.try_into().map_err(|_| Error::Malformed(what))
+}
