@@ -3,4 +3,5 @@
 
 pub mod clock;
 pub mod provider;
+pub mod rotation;
 pub mod secret_value;
