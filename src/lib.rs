@@ -3,3 +3,4 @@
 
 pub mod clock;
 pub mod secret_value;
+pub mod store;
