@@ -3,5 +3,9 @@
 
 pub mod clock;
 pub mod crypto;
+pub mod interchange;
+pub mod provider;
+pub mod rotation;
 pub mod secret_value;
 pub mod store;
+pub mod vault;

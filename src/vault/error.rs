@@ -1,0 +1,243 @@
+//! Why a vault file is not accepted (`docs/format.md`, section 9).
+
+use std::fmt;
+
+use super::name::{DeviceName, ProfileName, SecretName};
+use crate::crypto;
+
+/// The kinds of rejection, in the words of the format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each is explained in the table of docs/format.md and by `explanation`")]
+pub enum Kind {
+    NotAVault,
+    TooNew,
+    LineEndings,
+    ConflictMarkers,
+    Bounds,
+    Layout,
+    Id,
+    Chain,
+    TeamSignature,
+    TeamRule,
+    Profiles,
+    Epoch,
+    Grants,
+    TeamHead,
+    Signer,
+    Clock,
+    ProfileSignature,
+    Versions,
+    Grant,
+    Commitment,
+    Value,
+}
+
+impl Kind {
+    /// The word of the format, for example `team-signature`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NotAVault => "not-a-vault",
+            Self::TooNew => "too-new",
+            Self::LineEndings => "line-endings",
+            Self::ConflictMarkers => "conflict-markers",
+            Self::Bounds => "bounds",
+            Self::Layout => "layout",
+            Self::Id => "id",
+            Self::Chain => "chain",
+            Self::TeamSignature => "team-signature",
+            Self::TeamRule => "team-rule",
+            Self::Profiles => "profiles",
+            Self::Epoch => "epoch",
+            Self::Grants => "grants",
+            Self::TeamHead => "team-head",
+            Self::Signer => "signer",
+            Self::Clock => "clock",
+            Self::ProfileSignature => "profile-signature",
+            Self::Versions => "versions",
+            Self::Grant => "grant",
+            Self::Commitment => "commitment",
+            Self::Value => "value",
+        }
+    }
+
+    /// One sentence for somebody who did not read the design.
+    #[must_use]
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::NotAVault => "not a vault file",
+            Self::TooNew => "written by a newer vault",
+            Self::LineEndings => "line endings were converted to CRLF, which breaks the signatures",
+            Self::ConflictMarkers => "merge conflict markers are in the file",
+            Self::Bounds => "larger than the format allows",
+            Self::Layout => "damaged, cut off or edited by hand",
+            Self::Id => "the id does not belong to the team log",
+            Self::Chain => "changes are missing from the team log or out of order",
+            Self::TeamSignature => "a change of the team was not signed by who it names",
+            Self::TeamRule => "a change of the team that is not allowed",
+            Self::Profiles => "a profile was added or dropped without the team log",
+            Self::Epoch => "sealed under a key that is no longer the profile's",
+            Self::Grants => "the grants are not those of the people who may read",
+            Self::TeamHead => "signed under a team log that is not in this file",
+            Self::Signer => "signed by a device that may not write here",
+            Self::Clock => "its write counter is not well-formed",
+            Self::ProfileSignature => "changed after it was signed",
+            Self::Versions => "versions are out of order",
+            Self::Grant => "the grant of this device is damaged",
+            Self::Commitment => "the grant holds a key that the team log does not know",
+            Self::Value => "does not open with the key of this profile",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// What was refused, and where. No text of the file is carried along but names
+/// that were well-formed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// The kind.
+    pub kind: Kind,
+    /// 1-based line in the file, where text is at fault.
+    pub line: Option<usize>,
+    /// Number of the team change.
+    pub change: Option<u64>,
+    /// The profile.
+    pub profile: Option<ProfileName>,
+    /// The secret.
+    pub name: Option<SecretName>,
+    /// Who signed it, where that is known.
+    pub by: Option<DeviceName>,
+    /// The rule that was broken, where the kind alone does not say.
+    pub rule: Option<&'static str>,
+}
+
+impl Rejected {
+    /// Only the kind is known.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
+        Self { kind, line: None, change: None, profile: None, name: None, by: None, rule: None }
+    }
+
+    /// A broken rule of the team log.
+    #[must_use]
+    pub fn rule(rule: &'static str) -> Self {
+        Self { rule: Some(rule), ..Self::new(Kind::TeamRule) }
+    }
+
+    pub(crate) fn in_change(mut self, change: u64, by: Option<&DeviceName>) -> Self {
+        self.change = Some(change);
+        self.by = by.cloned().or(self.by);
+        self
+    }
+
+    pub(crate) fn in_profile(mut self, profile: &ProfileName) -> Self {
+        self.profile = Some(profile.clone());
+        self
+    }
+
+    pub(crate) fn in_secret(mut self, name: &SecretName) -> Self {
+        self.name = Some(name.clone());
+        self
+    }
+
+    pub(crate) fn signed_by(mut self, by: &DeviceName) -> Self {
+        self.by = Some(by.clone());
+        self
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        if let Some(change) = self.change {
+            write!(f, "team change {change}: ")?;
+        }
+        match (&self.profile, &self.name) {
+            (Some(profile), Some(name)) => write!(f, "{name} in profile {profile}: ")?,
+            (Some(profile), None) => write!(f, "profile {profile}: ")?,
+            (None, Some(name)) => write!(f, "{name}: ")?,
+            (None, None) => {}
+        }
+        f.write_str(self.kind.explanation())?;
+        if let Some(rule) = self.rule {
+            write!(f, " ({rule})")?;
+        }
+        if let Some(by) = &self.by {
+            write!(f, ", signed by {by}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Rejected {}
+
+/// What can go wrong with a vault beside a file that is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file is not accepted.
+    #[error("{0}")]
+    Rejected(#[from] Rejected),
+    /// No such profile.
+    #[error("no profile {0}")]
+    NoProfile(ProfileName),
+    /// No such secret.
+    #[error("no secret {name} in profile {profile}")]
+    NoSecret {
+        /// The profile.
+        profile: ProfileName,
+        /// The secret.
+        name: SecretName,
+    },
+    /// This identity is no active device of the vault.
+    #[error("this identity belongs to no device of the vault")]
+    NotAMember,
+    /// The device holds no grant for the profile.
+    #[error("{device} may not read profile {profile}")]
+    NoGrant {
+        /// The device.
+        device: DeviceName,
+        /// The profile.
+        profile: ProfileName,
+    },
+    /// The device may not write the profile.
+    #[error("{device} may not write profile {profile}")]
+    NoWrite {
+        /// The device.
+        device: DeviceName,
+        /// The profile.
+        profile: ProfileName,
+    },
+    /// The device's member is no admin.
+    #[error("{0} is no admin of this vault")]
+    NotAdmin(DeviceName),
+    /// A bound of the format would be exceeded.
+    #[error("{0}")]
+    Bound(&'static str),
+    /// The name is taken, or was once.
+    #[error("{what} {name} exists or existed; names are never used again")]
+    NameUsed {
+        /// `profile`, `member` or `device`.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A cryptographic operation failed.
+    #[error("{0}")]
+    Crypto(#[from] crypto::Error),
+    /// Reading or writing the file failed.
+    #[error("{0}")]
+    Store(#[from] crate::store::Error),
+    /// What is remembered about this vault speaks against it.
+    #[error("{0}")]
+    Pin(#[from] super::pin::Error),
+}

@@ -1,0 +1,379 @@
+//! What a device remembers of a vault outside git, and what a file is compared with.
+//!
+//! Signatures say who wrote a file; only memory can say that it is an older one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::crypto::Hash;
+use crate::store;
+
+use super::name::{DeviceName, MemberName, ProfileName};
+use super::profile::{Counts, Section};
+use super::team::Team;
+use super::Vault;
+
+const FILE: &str = "trust.json";
+const MAX_FILE: u64 = 16 << 20;
+/// Warnings remembered, so that each is given once.
+const MAX_WARNED: usize = 64;
+
+/// Why the memory of a vault speaks against a file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The memory is damaged.
+    #[error("what is remembered about this vault is damaged: {}", .0.display())]
+    Damaged(std::path::PathBuf),
+    /// Reading or writing the memory failed.
+    #[error("{0}")]
+    Store(#[from] store::Error),
+    /// Another history of the team.
+    #[error("the team log is another one than seen before on this device: a fork, or somebody rewrote it")]
+    Fork,
+    /// Somebody adopted a history who may not, or who drops a removal.
+    #[error("the team log replaces the one seen before, and may not: {0}")]
+    Adopt(&'static str),
+    /// An older file whose signer was removed since.
+    #[error("profile {profile} is signed by {by}, who has lost the right to write since")]
+    FormerSigner {
+        /// The profile.
+        profile: ProfileName,
+        /// The signer.
+        by: DeviceName,
+    },
+    /// The file is older than one seen before, where that is refused.
+    #[error("{0}")]
+    Behind(Warning),
+}
+
+/// How a file is older than, or beside, what was seen before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// The team log ends before the head seen.
+    TeamBehind {
+        /// Changes seen that are not in the file.
+        missing: usize,
+    },
+    /// The profile is an older one.
+    ProfileBehind {
+        /// The profile.
+        profile: ProfileName,
+        /// Devices whose writes are missing.
+        missing: Vec<DeviceName>,
+    },
+    /// The profile has writes that were not seen, and lacks some that were.
+    ProfileFork {
+        /// The profile.
+        profile: ProfileName,
+        /// Devices whose writes are missing.
+        missing: Vec<DeviceName>,
+    },
+    /// The same writes with other content: two files were signed as one.
+    ProfileTwice {
+        /// The profile.
+        profile: ProfileName,
+        /// Who signed this one.
+        by: DeviceName,
+    },
+}
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let list = |devices: &[DeviceName]| devices.iter().map(DeviceName::as_str).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::TeamBehind { missing } => {
+                write!(f, "this file is older than one seen before: {missing} changes of the team are missing")
+            }
+            Self::ProfileBehind { profile, missing } => write!(
+                f,
+                "profile {profile} is older than seen before: writes of {} are missing",
+                list(missing)
+            ),
+            Self::ProfileFork { profile, missing } => write!(
+                f,
+                "profile {profile} lacks writes seen before, of {}: a branch, or a lost write",
+                list(missing)
+            ),
+            Self::ProfileTwice { profile, by } => {
+                write!(f, "profile {profile} was signed twice as the same write, with other content, by {by}")
+            }
+        }
+    }
+}
+
+/// What a file is, next to what was seen before.
+#[derive(Debug, Default)]
+pub struct Standing {
+    /// Everything that makes it older; empty for a file that is as seen or newer.
+    pub warnings: Vec<Warning>,
+    /// Those of them that were not given before.
+    pub fresh: Vec<Warning>,
+}
+
+/// What is remembered of one vault.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize, PartialEq, Eq)]
+pub struct Memory {
+    v: u32,
+    id: Hash,
+    /// Hash of each team change seen, in order.
+    chain: Vec<Hash>,
+    /// Who may write each profile at the head seen.
+    writers: BTreeMap<ProfileName, BTreeSet<DeviceName>>,
+    admins: BTreeSet<DeviceName>,
+    former_members: BTreeSet<MemberName>,
+    former_devices: BTreeSet<DeviceName>,
+    profiles: BTreeMap<ProfileName, Seen>,
+    warned: Vec<Hash>,
+    /// The device this installation last acted as, so that refusals go into its log.
+    #[serde(default)]
+    device: Option<DeviceName>,
+}
+
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize, PartialEq, Eq)]
+struct Seen {
+    clock: Counts,
+    digest: Hash,
+    /// Counts that were used by this device and then discarded on purpose.
+    #[serde(default)]
+    high: Counts,
+}
+
+impl Memory {
+    /// A memory that has seen nothing of the vault but its id.
+    #[must_use]
+    pub fn new(id: Hash) -> Self {
+        Self {
+            v: 1,
+            id,
+            chain: Vec::new(),
+            writers: BTreeMap::new(),
+            admins: BTreeSet::new(),
+            former_members: BTreeSet::new(),
+            former_devices: BTreeSet::new(),
+            profiles: BTreeMap::new(),
+            warned: Vec::new(),
+            device: None,
+        }
+    }
+
+    /// Reads the memory of a vault from its state directory; one that has seen
+    /// nothing if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] or [`Error::Store`].
+    pub fn load(directory: &Path, id: Hash) -> Result<Self, Error> {
+        let path = directory.join(FILE);
+        let bytes = match store::read_private(&path, MAX_FILE) {
+            Ok(bytes) => bytes,
+            Err(store::Error::Missing { .. }) => return Ok(Self::new(id)),
+            Err(error) => return Err(error.into()),
+        };
+        match serde_json::from_slice::<Self>(&bytes) {
+            Ok(memory) if memory.v == 1 && memory.id == id => Ok(memory),
+            _ => Err(Error::Damaged(path)),
+        }
+    }
+
+    /// Hashes of the team changes that were verified before, by position.
+    #[must_use]
+    pub fn verified(&self) -> &[Hash] {
+        &self.chain
+    }
+
+    /// The device this installation last acted as.
+    #[must_use]
+    pub fn device(&self) -> Option<&DeviceName> {
+        self.device.as_ref()
+    }
+
+    /// Remembers which device this installation acts as.
+    pub fn act_as(&mut self, device: &DeviceName) {
+        if self.device.as_ref() != Some(device) {
+            self.device = Some(device.clone());
+        }
+    }
+
+    /// Writes seen of a device in a profile: the next write goes above it, even
+    /// where the file was reset to an older one.
+    #[must_use]
+    pub fn writes_seen(&self, profile: &ProfileName, device: &DeviceName) -> u64 {
+        let seen = self.profiles.get(profile);
+        seen.and_then(|seen| seen.clock.get(device).max(seen.high.get(device))).copied().unwrap_or(0)
+    }
+
+    /// Compares a vault with what was seen.
+    ///
+    /// # Errors
+    /// [`Error::Fork`], [`Error::Adopt`] or [`Error::FormerSigner`]: not to be read at all.
+    pub fn compare(&self, vault: &Vault, sections: &[&Section<'_>]) -> Result<Standing, Error> {
+        let team = vault.team();
+        let mut warnings = Vec::new();
+        let shared = self.chain.iter().zip(team.hashes()).take_while(|(seen, here)| seen == here).count();
+        if shared == team.hashes().len() && shared < self.chain.len() {
+            warnings.push(Warning::TeamBehind { missing: self.chain.len() - shared });
+        } else if shared < self.chain.len() {
+            self.check_adoption(team)?;
+        }
+        let team_behind = !warnings.is_empty();
+        for section in sections {
+            let Some(seen) = self.profiles.get(section.name()) else { continue };
+            let (clock, by) = (&section.signature().clock, &section.signature().by);
+            let missing: Vec<DeviceName> = seen
+                .clock
+                .iter()
+                .filter(|(device, count)| clock.get(*device).is_none_or(|here| here < *count))
+                .map(|(device, _)| device.clone())
+                .collect();
+            let ahead = clock.iter().any(|(device, count)| seen.clock.get(device).is_none_or(|seen| seen < count));
+            if team_behind && ahead && self.writers.get(section.name()).is_none_or(|writers| !writers.contains(by)) {
+                return Err(Error::FormerSigner { profile: section.name().clone(), by: by.clone() });
+            }
+            let profile = section.name().clone();
+            match (missing.is_empty(), ahead) {
+                (true, false) if section.digest() != seen.digest => {
+                    warnings.push(Warning::ProfileTwice { profile, by: by.clone() });
+                }
+                (true, _) => {}
+                (false, false) => warnings.push(Warning::ProfileBehind { profile, missing }),
+                (false, true) => warnings.push(Warning::ProfileFork { profile, missing }),
+            }
+        }
+        let fresh = warnings.iter().filter(|warning| !self.warned.contains(&mark(team, warning))).cloned().collect();
+        Ok(Standing { warnings, fresh })
+    }
+
+    /// The file's chain is not the one seen: it must have adopted the head seen,
+    /// and dropped nothing that was decided there.
+    fn check_adoption(&self, team: &Team) -> Result<(), Error> {
+        let head = self.chain.last().ok_or(Error::Fork)?;
+        if team.adopters(head).next().is_none() {
+            return Err(Error::Fork);
+        }
+        if !team.adopters(head).any(|device| self.admins.contains(device)) {
+            return Err(Error::Adopt("its signer was no admin there"));
+        }
+        let member_is_back = self.former_members.iter().any(|member| team.members().contains_key(member));
+        let active = |device: &DeviceName| team.devices().get(device).is_some_and(|device| device.active);
+        if member_is_back || self.former_devices.iter().any(active) {
+            return Err(Error::Adopt("somebody removed there is still a member"));
+        }
+        Ok(())
+    }
+
+    /// Takes over what is new in a file that [`Self::compare`] accepted, and marks
+    /// `given` as warned about. True if anything changed.
+    pub fn learn(&mut self, vault: &Vault, sections: &[&Section<'_>], given: &[Warning]) -> bool {
+        let before = self.clone();
+        let team = vault.team();
+        let is_prefix = team.hashes().len() < self.chain.len() && self.chain.starts_with(team.hashes());
+        if !is_prefix && self.chain != team.hashes() {
+            self.take_team(team);
+        }
+        for section in sections {
+            let clock = &section.signature().clock;
+            let seen = self.profiles.get(section.name());
+            let dominates = seen.is_none_or(|seen| {
+                seen.clock != *clock
+                    && seen.clock.iter().all(|(device, count)| clock.get(device).is_some_and(|here| here >= count))
+            });
+            if dominates {
+                self.see(section);
+            }
+        }
+        for warning in given {
+            if self.warned.len() == MAX_WARNED {
+                self.warned.remove(0);
+            }
+            self.warned.push(mark(team, warning));
+        }
+        *self != before
+    }
+
+    /// Makes the file what was seen, older or not: a person decided so.
+    pub fn accept(&mut self, vault: &Vault, sections: &[&Section<'_>]) {
+        self.take_team(vault.team());
+        for section in sections {
+            // The own count stays at its highest: a discarded write is not numbered again.
+            let own = self.device.clone().map(|device| (self.writes_seen(section.name(), &device), device));
+            self.see(section);
+            if let (Some((count, device)), Some(seen)) = (own, self.profiles.get_mut(section.name())) {
+                seen.high.extend((count > 0).then_some((device, count)));
+            }
+        }
+        self.warned.clear();
+    }
+
+    fn see(&mut self, section: &Section<'_>) {
+        let high = self.profiles.remove(section.name()).map(|seen| seen.high).unwrap_or_default();
+        let seen = Seen { clock: section.signature().clock.clone(), digest: section.digest(), high };
+        self.profiles.insert(section.name().clone(), seen);
+    }
+
+    fn take_team(&mut self, team: &Team) {
+        self.chain = team.hashes().to_vec();
+        let devices = || team.devices().keys().chain(team.recovery().is_some().then_some(&RECOVERY.0));
+        self.writers = team
+            .profiles()
+            .keys()
+            .map(|profile| (profile.clone(), devices().filter(|d| team.writes(d, profile)).cloned().collect()))
+            .collect();
+        self.admins = team.devices().keys().filter(|device| team.is_admin(device)).cloned().collect();
+        self.former_members = team.former_members().clone();
+        self.former_devices =
+            team.devices().iter().filter(|(_, device)| !device.active).map(|(name, _)| name.clone()).collect();
+        self.profiles.retain(|profile, _| team.profiles().contains_key(profile));
+    }
+
+    /// Writes the memory. Several processes may do so at once: under a lock, what
+    /// another one learned in the meantime is kept.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn save(&self, directory: &Path, timeout: Duration) -> Result<(), Error> {
+        store::create_private_dir_all(directory)?;
+        let _lock = store::Lock::acquire(directory, timeout)?;
+        let newer = Self::load(directory, self.id)?;
+        let mut merged = self.clone();
+        if newer.chain.len() > merged.chain.len() && newer.chain.starts_with(&merged.chain) {
+            let profiles = std::mem::take(&mut merged.profiles);
+            merged = Self { profiles, ..newer.clone() };
+        }
+        for (profile, seen) in &newer.profiles {
+            let ours = merged.profiles.get(profile);
+            let dominates = ours.is_some_and(|ours| {
+                ours.clock != seen.clock && ours.clock.iter().all(|(d, n)| seen.clock.get(d).is_some_and(|m| m >= n))
+            });
+            if dominates {
+                merged.profiles.insert(profile.clone(), seen.clone());
+            }
+        }
+        merged.write(directory)
+    }
+
+    /// Writes the memory over what is there: after [`Self::accept`], which may go back.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn overwrite(&self, directory: &Path, timeout: Duration) -> Result<(), Error> {
+        store::create_private_dir_all(directory)?;
+        let _lock = store::Lock::acquire(directory, timeout)?;
+        self.write(directory)
+    }
+
+    fn write(&self, directory: &Path) -> Result<(), Error> {
+        let path = directory.join(FILE);
+        let bytes = serde_json::to_vec(self).map_err(|_| Error::Damaged(path.clone()))?;
+        Ok(store::replace(&path, &bytes, store::Mode::Private)?)
+    }
+}
+
+/// The recovery device's name, to be lent.
+static RECOVERY: std::sync::LazyLock<(DeviceName,)> = std::sync::LazyLock::new(|| (DeviceName::recovery(),));
+
+/// What a warning is remembered by: the file's head and what was said of it.
+fn mark(team: &Team, warning: &Warning) -> Hash {
+    Hash::of_parts(&[team.head().as_bytes(), warning.to_string().as_bytes()])
+}

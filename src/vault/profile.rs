@@ -1,0 +1,525 @@
+//! A profile's section: verified first, then read (`docs/format.md`, section 4).
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use crate::clock::Timestamp;
+use crate::crypto::{Hash, IdentityKey, SealedValue, SigningKey, ValueKey, WrappedKey, length_prefixed};
+
+use super::document::LinesBefore;
+use super::error::{Error, Kind, Rejected};
+use super::name::{DeviceName, ProfileName, SecretName};
+use super::secret::{PolicyFields, Removed, Secret};
+use super::team::Team;
+use super::text::{Canonical, Cursor, InlineOut, MAX_LINE, Stop, field, optional_field};
+
+/// Writes per device: a version vector.
+pub type Counts = BTreeMap<DeviceName, u64>;
+
+/// Who signed a section, when, and after which writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SectionSignature {
+    /// Head of the team log it was written under.
+    pub team: Hash,
+    /// The device.
+    pub by: DeviceName,
+    /// When, by the clock of that device.
+    pub at: Timestamp,
+    /// Writes per device, this one included.
+    pub clock: Counts,
+    /// The device's audit head at that time: an anchor.
+    pub audit: Option<AuditHead>,
+}
+
+/// Sequence and hash of an audit record: `1034:…`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditHead {
+    /// Sequence number, from 1.
+    pub sequence: u64,
+    /// Hash of the record's line.
+    pub hash: Hash,
+}
+
+/// A section whose signature was verified. Values and metadata are read on demand.
+pub struct Section<'a> {
+    name: ProfileName,
+    epoch: u64,
+    grants: Vec<(DeviceName, &'a str)>,
+    policy: PolicyFields,
+    removed: Vec<(SecretName, &'a str)>,
+    /// In order of names: the text of all tables of a secret.
+    secrets: Vec<(&'a str, &'a str)>,
+    signature: SectionSignature,
+    digest: Hash,
+    text: &'a str,
+    before: LinesBefore<'a>,
+}
+
+/// A profile that can be changed: everything in its section but the signature.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// Its name.
+    pub name: ProfileName,
+    /// Number of its data key.
+    pub epoch: u64,
+    /// The data key, wrapped to each device that may read.
+    pub grants: BTreeMap<DeviceName, WrappedKey>,
+    /// Its policy.
+    pub policy: PolicyFields,
+    /// Removed secrets that are still exposed.
+    pub removed: BTreeMap<SecretName, Removed>,
+    /// Its secrets.
+    pub secrets: BTreeMap<SecretName, Secret>,
+    /// Writes per device.
+    pub clock: Counts,
+}
+
+/// The bytes that are signed: `LP("vault/v1/profile", id, SHA-256(text))`.
+fn signed_bytes(id: &Hash, digest: &Hash) -> Vec<u8> {
+    length_prefixed(&[b"vault/v1/profile", id.as_bytes(), digest.as_bytes()])
+}
+
+impl<'a> Section<'a> {
+    /// Verifies a section against the team and finds what is in it.
+    pub(crate) fn read(
+        id: &Hash,
+        team: &Team,
+        name: &ProfileName,
+        text: &'a str,
+        before: LinesBefore<'a>,
+    ) -> Result<Self, Rejected> {
+        let stop_at = |offset: usize, stop: Stop| {
+            Stop { offset: offset + stop.offset, ..stop }.at_line(text, before.count()).in_profile(name)
+        };
+        // The signature table is last; the line above `signature = ` ends what is signed.
+        let layout_at = |offset| stop_at(0, Stop { kind: Kind::Layout, offset });
+        let header = format!("[profile.{name}.signature]\n");
+        let at = memchr::memmem::rfind(text.as_bytes(), header.as_bytes()).ok_or_else(|| layout_at(text.len()))?;
+        if at == 0 || text.as_bytes()[at - 1] != b'\n' {
+            return Err(layout_at(at));
+        }
+        let mut c = Cursor::new(&text[at + header.len()..]);
+        let (signature, signed_end, bytes) =
+            SectionSignature::read(&mut c).map_err(|stop| stop_at(at + header.len(), stop))?;
+        let digest = Hash::of(text[..at + header.len() + signed_end].as_bytes());
+
+        let mut c = Cursor::new(&text[..at]);
+        let (epoch, grants) = read_head(name, &mut c).map_err(|stop| stop_at(0, stop))?;
+        let checked = check(id, team, name, epoch, &grants, &signature, &digest, &bytes);
+        checked.map_err(|rejected| rejected.in_profile(name).signed_by(&signature.by))?;
+
+        // From here on the bytes are a writer's; what is wrong in them is still refused.
+        let body_at = c.offset();
+        let body = Body::read(name, &text[body_at..at]).map_err(|stop| stop_at(body_at, stop))?;
+        let Body { policy, removed, secrets } = body;
+        Ok(Self { name: name.clone(), epoch, grants, policy, removed, secrets, signature, digest, text, before })
+    }
+
+    /// The profile's name.
+    #[must_use]
+    pub fn name(&self) -> &ProfileName {
+        &self.name
+    }
+
+    /// Number of the data key.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The profile's policy.
+    #[must_use]
+    pub fn policy(&self) -> &PolicyFields {
+        &self.policy
+    }
+
+    /// Who signed it.
+    #[must_use]
+    pub fn signature(&self) -> &SectionSignature {
+        &self.signature
+    }
+
+    /// Hash of the signed text.
+    #[must_use]
+    pub fn digest(&self) -> Hash {
+        self.digest
+    }
+
+    /// Number of secrets.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.secrets.len()
+    }
+
+    /// True if it has no secret.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.secrets.is_empty()
+    }
+
+    /// Names of its secrets, in order.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.secrets.iter().map(|(name, _)| *name)
+    }
+
+    /// True if it has the secret.
+    #[must_use]
+    pub fn contains(&self, name: &SecretName) -> bool {
+        self.find(name.as_str()).is_some()
+    }
+
+    fn find(&self, name: &str) -> Option<&'a str> {
+        self.secrets.binary_search_by(|(found, _)| (*found).cmp(name)).ok().map(|at| self.secrets[at].1)
+    }
+
+    /// Reads one secret.
+    ///
+    /// # Errors
+    /// [`Rejected`] if its text is not canonical. `None` if there is no such secret.
+    pub fn secret(&self, name: &SecretName) -> Result<Option<Secret>, Rejected> {
+        self.find(name.as_str()).map(|text| self.read_secret(name, text)).transpose()
+    }
+
+    /// Reads every secret, in order of names.
+    pub fn secrets(&self) -> impl Iterator<Item = Result<(SecretName, Secret), Rejected>> {
+        self.secrets.iter().map(|(name, text)| {
+            // Checked when the section was indexed.
+            let name: SecretName = name.parse().map_err(|_| Rejected::new(Kind::Layout))?;
+            let secret = self.read_secret(&name, text)?;
+            Ok((name, secret))
+        })
+    }
+
+    fn read_secret(&self, name: &SecretName, text: &'a str) -> Result<Secret, Rejected> {
+        // The position of `text` in the section is only needed for an error.
+        Secret::read(&self.name, name, text, 0).map_err(|rejected| Rejected {
+            line: rejected.line.map(|line| line + self.before.count() + self.lines_to(text)),
+            ..rejected
+        })
+    }
+
+    fn lines_to(&self, text: &str) -> usize {
+        let offset = text.as_ptr() as usize - self.text.as_ptr() as usize;
+        memchr::memchr_iter(b'\n', &self.text.as_bytes()[..offset]).count()
+    }
+
+    /// Removed secrets that are still exposed.
+    ///
+    /// # Errors
+    /// [`Rejected`] if a table is not canonical.
+    pub fn removed(&self) -> Result<BTreeMap<SecretName, Removed>, Rejected> {
+        let mut removed = BTreeMap::new();
+        for (name, text) in &self.removed {
+            let mut c = Cursor::new(text);
+            let read = c.expect_line(&format!("[profile.{}.removed.{name}]", self.name)).and_then(|()| {
+                let table = Removed::read(&mut c)?;
+                if c.at_end() { Ok(table) } else { c.stop(Kind::Layout) }
+            });
+            let table = read.map_err(|stop| {
+                stop.at_line(text, self.before.count() + self.lines_to(text)).in_profile(&self.name).in_secret(name)
+            })?;
+            removed.insert(name.clone(), table);
+        }
+        Ok(removed)
+    }
+
+    /// Unwraps the grant of `device` and gives the key for the values of this profile.
+    ///
+    /// # Errors
+    /// [`Error::NoGrant`], or [`Rejected`] of kind grant or commitment.
+    pub fn unlock(
+        &self,
+        id: &Hash,
+        team: &Team,
+        device: &DeviceName,
+        identity: &IdentityKey,
+    ) -> Result<(crate::crypto::DataKey, ValueKey), Error> {
+        let no_grant = || Error::NoGrant { device: device.clone(), profile: self.name.clone() };
+        let at = self.grants.binary_search_by(|(found, _)| found.cmp(device)).map_err(|_| no_grant())?;
+        let mut cursor = Cursor::new(self.grants[at].1);
+        let wrapped = WrappedKey::read(&mut cursor)
+            .map_err(|_| Rejected::new(Kind::Layout).in_profile(&self.name))?;
+        let state = team.profiles().get(&self.name).ok_or_else(|| Error::NoProfile(self.name.clone()))?;
+        let key = wrapped.unwrap_with(identity, self.name.as_str(), self.epoch, &state.commitment).map_err(|error| {
+            let kind = if error == crate::crypto::Error::Commitment { Kind::Commitment } else { Kind::Grant };
+            Rejected::new(kind).in_profile(&self.name).signed_by(&self.signature.by)
+        })?;
+        let values = ValueKey::derive(&key, id, self.name.as_str(), self.epoch);
+        Ok((key, values))
+    }
+
+    /// Opens a value.
+    ///
+    /// # Errors
+    /// [`Rejected`] of kind value, naming the secret and who signed the section.
+    pub fn open(
+        &self,
+        key: &ValueKey,
+        name: &SecretName,
+        version: u64,
+        value: &SealedValue,
+    ) -> Result<crate::secret_value::SecretValue, Rejected> {
+        key.open(crate::crypto::Binding { name: name.as_str(), version }, value).map_err(|_| {
+            Rejected::new(Kind::Value).in_profile(&self.name).in_secret(name).signed_by(&self.signature.by)
+        })
+    }
+
+    /// Everything, to be changed.
+    ///
+    /// # Errors
+    /// [`Rejected`] if anything in it is not canonical.
+    pub fn to_profile(&self) -> Result<Profile, Rejected> {
+        let mut grants = BTreeMap::new();
+        for (device, text) in &self.grants {
+            let mut cursor = Cursor::new(text);
+            let wrapped =
+                WrappedKey::read(&mut cursor).map_err(|_| Rejected::new(Kind::Layout).in_profile(&self.name))?;
+            grants.insert(device.clone(), wrapped);
+        }
+        Ok(Profile {
+            name: self.name.clone(),
+            epoch: self.epoch,
+            grants,
+            policy: self.policy.clone(),
+            removed: self.removed()?,
+            secrets: self.secrets().collect::<Result<_, _>>()?,
+            clock: self.signature.clock.clone(),
+        })
+    }
+}
+
+/// `epoch` and the grants, which are checked before anything else is read.
+fn read_head<'a>(name: &ProfileName, c: &mut Cursor<'a>) -> Result<(u64, Vec<(DeviceName, &'a str)>), Stop> {
+    c.expect_line(&format!("[profile.{name}]"))?;
+    let epoch = c.required("epoch")?;
+    c.expect_line(&format!("[profile.{name}.grant]"))?;
+    let mut grants: Vec<(DeviceName, &str)> = Vec::new();
+    while !c.at_end() && !c.rest().starts_with('[') {
+        let here = *c;
+        let device: DeviceName = c.bare_key()?.parse().or_else(|_| here.stop(Kind::Layout))?;
+        if grants.last().is_some_and(|(last, _)| *last >= device) {
+            return here.stop(Kind::Layout);
+        }
+        let value = c.rest();
+        // Decoded again when it is used; here only its notation counts.
+        WrappedKey::read(c)?;
+        grants.push((device, &value[..value.len() - c.rest().len()]));
+        c.expect("\n")?;
+    }
+    if grants.is_empty() { c.stop(Kind::Layout) } else { Ok((epoch, grants)) }
+}
+
+/// Checks 1 to 6 of section 4.
+#[expect(clippy::too_many_arguments, reason = "the parts of a section that the checks are about, used once")]
+fn check(
+    id: &Hash,
+    team: &Team,
+    name: &ProfileName,
+    epoch: u64,
+    grants: &[(DeviceName, &str)],
+    signature: &SectionSignature,
+    digest: &Hash,
+    bytes: &crate::crypto::Signature,
+) -> Result<(), Rejected> {
+    let state = team.profiles().get(name).ok_or(Rejected::new(Kind::Profiles))?;
+    if epoch != state.epoch {
+        return Err(Rejected::new(Kind::Epoch));
+    }
+    if !team.readers(name).map(|(device, _)| device).eq(grants.iter().map(|(device, _)| device.clone())) {
+        return Err(Rejected::new(Kind::Grants));
+    }
+    if !team.hashes().contains(&signature.team) {
+        return Err(Rejected::new(Kind::TeamHead));
+    }
+    let key = team.signing_key(&signature.by).filter(|_| team.writes(&signature.by, name));
+    let key = key.ok_or(Rejected::new(Kind::Signer))?;
+    if !signature.clock.contains_key(&signature.by) || !signature.clock.keys().all(|device| team.knows_device(device)) {
+        return Err(Rejected::new(Kind::Clock));
+    }
+    key.verify(&signed_bytes(id, digest), bytes).map_err(|_| Rejected::new(Kind::ProfileSignature))
+}
+
+/// What stands between the grants and the signature.
+struct Body<'a> {
+    policy: PolicyFields,
+    removed: Vec<(SecretName, &'a str)>,
+    secrets: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Body<'a> {
+    fn read(profile: &ProfileName, text: &'a str) -> Result<Self, Stop> {
+        let mut c = Cursor::new(text);
+        let mut policy = PolicyFields::default();
+        if c.take(&format!("[profile.{profile}.policy]\n")) {
+            policy = PolicyFields::read(&mut c)?;
+            if policy == PolicyFields::default() {
+                return c.stop(Kind::Layout);
+            }
+        }
+        let mut body = Self { policy, removed: Vec::new(), secrets: Vec::new() };
+        let (removed, secret) = (format!("[profile.{profile}.removed."), format!("[profile.{profile}.secret."));
+        let start = c.offset();
+        let bytes = text.as_bytes();
+        if start < bytes.len() && bytes[start] != b'[' {
+            return c.stop(Kind::Layout);
+        }
+        // Headers begin a line; values never contain a line break, so `\n[` is one.
+        let mut at = start;
+        while at < bytes.len() {
+            let next = |from: usize| memchr::memmem::find(&bytes[from..], b"\n[").map_or(bytes.len(), |n| from + n + 1);
+            let mut end = next(at);
+            let header = &text[at..];
+            let stop = Stop { kind: Kind::Layout, offset: at };
+            if let Some(rest) = header.strip_prefix(&secret) {
+                let name = rest.split(']').next().unwrap_or_default();
+                let ascends = body.secrets.last().is_none_or(|(last, _)| *last < name);
+                if name.parse::<SecretName>().is_err() || !ascends {
+                    return Err(stop);
+                }
+                // Its earlier versions belong to it.
+                while bytes.get(end + 1) == Some(&b'[') {
+                    end = next(end + 1);
+                }
+                body.secrets.push((name, &text[at..end]));
+            } else if let Some(rest) = header.strip_prefix(&removed) {
+                let name = rest.split(']').next().unwrap_or_default();
+                let name: SecretName = name.parse().map_err(|_| stop)?;
+                let ascends = body.removed.last().is_none_or(|(last, _)| *last < name);
+                if !ascends || !body.secrets.is_empty() {
+                    return Err(stop);
+                }
+                body.removed.push((name, &text[at..end]));
+            } else {
+                return Err(stop);
+            }
+            at = end;
+        }
+        Ok(body)
+    }
+}
+
+impl Profile {
+    /// Prints the section, signed by `key` as `signature.by`.
+    pub(crate) fn sign(&self, id: &Hash, signature: &SectionSignature, key: &SigningKey) -> Result<String, Error> {
+        let name = &self.name;
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "[profile.{name}]");
+        field(&mut out, "epoch", &self.epoch);
+        let _ = writeln!(out, "[profile.{name}.grant]");
+        for (device, wrapped) in &self.grants {
+            field(&mut out, device.as_str(), wrapped);
+        }
+        if self.policy != PolicyFields::default() {
+            let _ = writeln!(out, "[profile.{name}.policy]");
+            self.policy.print(&mut out);
+        }
+        for (secret, removed) in &self.removed {
+            let _ = writeln!(out, "[profile.{name}.removed.{secret}]");
+            removed.print(&mut out);
+        }
+        for (secret_name, secret) in &self.secrets {
+            let start = out.len();
+            secret.print(name, secret_name, &mut out);
+            if out.len() - start > MAX_LINE && out[start..].lines().any(|line| line.len() > MAX_LINE) {
+                return Err(Error::Bound("the metadata of a secret makes a line of more than 2 MiB"));
+            }
+        }
+        let _ = writeln!(out, "[profile.{name}.signature]");
+        signature.print(&mut out);
+        let bytes = key.sign(&signed_bytes(id, &Hash::of(out.as_bytes())));
+        field(&mut out, "signature", &bytes);
+        Ok(out)
+    }
+}
+
+impl SectionSignature {
+    /// Reads the fields behind the header: the signature's facts, the offset where
+    /// the signature line begins, and the signature.
+    fn read(c: &mut Cursor<'_>) -> Result<(Self, usize, crate::crypto::Signature), Stop> {
+        let facts = Self {
+            team: c.required("team")?,
+            by: c.required("by")?,
+            at: c.required("at")?,
+            clock: c.required::<Clock>("clock")?.0,
+            audit: c.optional("audit")?,
+        };
+        let end = c.offset();
+        let bytes = c.required("signature")?;
+        if c.at_end() { Ok((facts, end, bytes)) } else { c.stop(Kind::Layout) }
+    }
+
+    fn print(&self, out: &mut String) {
+        field(out, "team", &self.team);
+        field(out, "by", &self.by);
+        field(out, "at", &self.at);
+        field(out, "clock", &Clock(self.clock.clone()));
+        optional_field(out, "audit", self.audit.as_ref());
+    }
+}
+
+struct Clock(Counts);
+
+impl Canonical for Clock {
+    fn read(c: &mut Cursor<'_>) -> Result<Self, Stop> {
+        c.expect("{ ")?;
+        let mut counts = Counts::new();
+        loop {
+            let here = *c;
+            let device: DeviceName = c.bare_key()?.parse().or_else(|_| here.stop(Kind::Layout))?;
+            if counts.last_key_value().is_some_and(|(last, _)| *last >= device) {
+                return here.stop(Kind::Layout);
+            }
+            // Over 2^48 it is the clock that is wrong, which has a kind of its own.
+            let count = u64::read(c).map_err(|stop| Stop {
+                kind: if stop.kind == Kind::Bounds { Kind::Clock } else { stop.kind },
+                ..stop
+            })?;
+            counts.insert(device, count);
+            if !c.take(", ") {
+                break;
+            }
+        }
+        c.expect(" }")?;
+        Ok(Self(counts))
+    }
+
+    fn print(&self, out: &mut String) {
+        let mut table = InlineOut::open(out);
+        for (device, count) in &self.0 {
+            table.field(device.as_str(), count);
+        }
+        table.close();
+    }
+}
+
+impl std::fmt::Display for AuditHead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.sequence, self.hash)
+    }
+}
+
+impl std::str::FromStr for AuditHead {
+    type Err = crate::crypto::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let malformed = crate::crypto::Error::Malformed("audit head");
+        let (sequence, hash) = text.split_once(':').ok_or(malformed)?;
+        let canonical = !sequence.starts_with('0') && sequence.bytes().all(|b| b.is_ascii_digit());
+        let sequence = sequence.parse().ok().filter(|n| canonical && *n <= super::text::MAX_INTEGER).ok_or(malformed)?;
+        Ok(Self { sequence, hash: hash.parse()? })
+    }
+}
+
+impl Canonical for AuditHead {
+    fn read(c: &mut Cursor<'_>) -> Result<Self, Stop> {
+        c.parsed()
+    }
+
+    fn print(&self, out: &mut String) {
+        out.push('"');
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{self}");
+        out.push('"');
+    }
+}

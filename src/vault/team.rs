@@ -1,0 +1,560 @@
+//! The team: what the log of changes amounts to, and the rules each change obeys
+//! (`docs/format.md`, section 3).
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use crate::clock::Timestamp;
+use crate::crypto::{Commitment, Hash, PublicKey, Recipient, SealedIdentity};
+
+use super::change::{self, Action, Change, NewDevice, Recovery, Role, SignedChange};
+use super::error::{Kind, Rejected};
+use super::name::{DeviceName, MemberName, ProfileName};
+
+/// Most team changes.
+pub(crate) const MAX_CHANGES: usize = 65_536;
+const MAX_DEVICES: usize = 4_096;
+const MAX_PROFILES: usize = 1_024;
+
+/// A machine of a member.
+#[derive(Debug, Clone)]
+pub struct Device {
+    /// Whose it is.
+    pub member: MemberName,
+    /// What grants are wrapped to.
+    pub recipient: Recipient,
+    /// What it signs with; `None` can only read.
+    pub signing_key: Option<PublicKey>,
+    /// When it came.
+    pub added_at: Timestamp,
+    /// Its identity, where the vault carries it.
+    pub sealed: Option<SealedIdentity>,
+    /// False once it left.
+    pub active: bool,
+}
+
+/// What the team log says of a profile.
+#[derive(Debug, Clone)]
+pub struct ProfileState {
+    /// Number of its data key, from 1.
+    pub epoch: u64,
+    /// Commitment of its data key.
+    pub commitment: Commitment,
+    /// Parents, in order of precedence.
+    pub extends: Vec<ProfileName>,
+}
+
+/// The team after a chain of changes.
+#[derive(Debug, Clone, Default)]
+pub struct Team {
+    /// Hash of each change, in order; the last is the head.
+    hashes: Vec<Hash>,
+    members: BTreeMap<MemberName, Role>,
+    former_members: BTreeSet<MemberName>,
+    devices: BTreeMap<DeviceName, Device>,
+    profiles: BTreeMap<ProfileName, ProfileState>,
+    former_profiles: BTreeSet<ProfileName>,
+    recovery: Option<Recovery>,
+    adopted: Vec<(Hash, DeviceName)>,
+    keys: HashSet<[u8; 32]>,
+    recipients: HashSet<Recipient>,
+}
+
+impl Team {
+    /// Reads one more change: number, signature, rules.
+    ///
+    /// `verified` is true when this very change, by its hash, was verified before;
+    /// its signature is then not computed again.
+    pub(crate) fn read(
+        &mut self,
+        text: &str,
+        first_line: usize,
+        verified: impl FnOnce(&Hash) -> bool,
+    ) -> Result<Change, Rejected> {
+        let signed = SignedChange::read(text, first_line)?;
+        let previous = self.head();
+        let hash = change::hash(&previous, text);
+        let change = signed.change;
+        let place = |rejected: Rejected| rejected.in_change(change.number, Some(&change.by));
+        if change.number != self.hashes.len() as u64 + 1 {
+            return Err(place(Rejected::new(Kind::Chain)));
+        }
+        let key = self.signer_of(&change).map_err(place)?;
+        if !verified(&hash) {
+            key.verify(&change::signed_bytes(&previous, signed.signed_text), &signed.signature)
+                .map_err(|_| place(Rejected::new(Kind::TeamSignature)))?;
+        }
+        self.apply(&change).map_err(place)?;
+        self.hashes.push(hash);
+        Ok(change)
+    }
+
+    /// Appends a change of our own: the same rules, checked before it is signed.
+    pub(crate) fn append(
+        &mut self,
+        change: &Change,
+        key: &crate::crypto::SigningKey,
+    ) -> Result<String, Rejected> {
+        let previous = self.head();
+        let place = |rejected: Rejected| rejected.in_change(change.number, Some(&change.by));
+        self.signer_of(change).map_err(place)?;
+        self.apply(change).map_err(place)?;
+        let text = change.sign(&previous, key);
+        self.hashes.push(change::hash(&previous, &text));
+        Ok(text)
+    }
+
+    /// The key that a change has to be signed with, in the state before it.
+    fn signer_of(&self, change: &Change) -> Result<PublicKey, Rejected> {
+        if let Action::Found { device, .. } = &change.action {
+            if change.number != 1 || device.device != change.by {
+                return Err(Rejected::rule("a vault is founded once, by the device it names"));
+            }
+            return device.signing_key.ok_or(Rejected::rule("the founding device must be able to sign"));
+        }
+        if change.number == 1 {
+            return Err(Rejected::rule("the first change must found the vault"));
+        }
+        if change.by.is_recovery() {
+            let recovery = self.recovery.as_ref().ok_or(Rejected::rule("there is no recovery device"))?;
+            let is_admin = |member: &MemberName| self.members.get(member).is_some_and(|role| role.admin);
+            let allowed = match &change.action {
+                Action::AddDevice { member, .. } => is_admin(member),
+                Action::RemoveDevice { device } => self.devices.get(device).is_some_and(|d| is_admin(&d.member)),
+                Action::Rekey | Action::Recovery { .. } => true,
+                _ => false,
+            };
+            if !allowed {
+                return Err(Rejected::rule("the recovery device may not do that"));
+            }
+            return Ok(recovery.signing_key);
+        }
+        if !self.is_admin(&change.by) {
+            return Err(Rejected::rule("only an admin changes the team"));
+        }
+        self.devices
+            .get(&change.by)
+            .and_then(|device| device.signing_key)
+            .ok_or(Rejected::rule("that device cannot sign"))
+    }
+
+    /// Applies the effects of a change, or refuses it whole by its rules.
+    fn apply(&mut self, change: &Change) -> Result<(), Rejected> {
+        // Profiles that somebody loses, and the profiles that this change makes.
+        let mut lost = BTreeSet::new();
+        let mut made = BTreeSet::new();
+        match &change.action {
+            Action::Found { member, device, .. } => {
+                self.enter_member(member, &Role { admin: true, ..Role::default() })?;
+                self.enter_device(member, device, change.at)?;
+                made.extend(change.rekeyed.iter().map(|rekeyed| rekeyed.profile.clone()));
+                if made.is_empty() {
+                    return Err(Rejected::rule("a vault is founded with a profile"));
+                }
+                for profile in &made {
+                    self.enter_profile(profile, &[])?;
+                }
+            }
+            Action::AddMember { member, device, role } => {
+                self.enter_member(member, role)?;
+                self.enter_device(member, device, change.at)?;
+            }
+            Action::AddDevice { member, device } => {
+                self.role_of(member)?;
+                self.enter_device(member, device, change.at)?;
+            }
+            Action::RemoveMember { member } => self.leave_member(member, &mut lost)?,
+            Action::RemoveDevice { device } => self.leave_device(device, &mut lost)?,
+            Action::SetRole { member, role } => {
+                let old = self.role_of(member)?.clone();
+                self.check_role(role)?;
+                if self.has_devices(member) {
+                    lost.extend(
+                        self.profiles.keys().filter(|p| old.reads(p) && !role.reads(p)).cloned(),
+                    );
+                }
+                if old.admin && !role.admin {
+                    self.drop_recovery(&mut lost);
+                }
+                self.members.insert(member.clone(), role.clone());
+            }
+            Action::AddProfile { profile, extends } => {
+                self.enter_profile(profile, extends)?;
+                made.insert(profile.clone());
+            }
+            Action::SetProfile { profile, extends } => self.set_extends(profile, extends)?,
+            Action::RemoveProfile { profile } => self.leave_profile(profile)?,
+            Action::SealIdentity { device, sealed } => {
+                let device = self.devices.get_mut(device).filter(|device| device.active);
+                let device = device.ok_or(Rejected::rule("no such device"))?;
+                if device.signing_key.is_none() || device.sealed.is_some() {
+                    return Err(Rejected::rule("that device cannot be sealed, or is sealed already"));
+                }
+                device.sealed = Some(sealed.clone());
+            }
+            Action::Rekey => {
+                if change.rekeyed.is_empty() {
+                    return Err(Rejected::rule("a rekey names profiles"));
+                }
+            }
+            Action::Recovery { set } => {
+                if self.recovery.is_none() && set.is_none() {
+                    return Err(Rejected::rule("there is no recovery device"));
+                }
+                self.drop_recovery(&mut lost);
+                if let Some(recovery) = set {
+                    self.enter_key(&recovery.recipient, Some(&recovery.signing_key))?;
+                    self.recovery = Some(recovery.clone());
+                }
+            }
+            Action::Adopt { head, members, devices } => {
+                if self.hashes.contains(head) {
+                    return Err(Rejected::rule("the adopted head is in this chain"));
+                }
+                for device in devices {
+                    self.leave_device(device, &mut lost)?;
+                }
+                for member in members {
+                    self.leave_member(member, &mut lost)?;
+                }
+                self.adopted.push((*head, change.by.clone()));
+            }
+        }
+        self.rekey(change, &lost, &made)?;
+        self.check_last_admin()
+    }
+
+    /// Rule R: exactly the profiles that somebody lost, or that were made, have new keys.
+    fn rekey(
+        &mut self,
+        change: &Change,
+        lost: &BTreeSet<ProfileName>,
+        made: &BTreeSet<ProfileName>,
+    ) -> Result<(), Rejected> {
+        let listed: BTreeSet<_> = change.rekeyed.iter().map(|rekeyed| &rekeyed.profile).collect();
+        let needed: BTreeSet<_> = lost.iter().chain(made).collect();
+        let may_list_more = matches!(change.action, Action::Rekey | Action::Adopt { .. });
+        if !listed.is_superset(&needed) || (!may_list_more && listed != needed) {
+            return Err(Rejected::rule("new keys must come for exactly the profiles that somebody can no longer read"));
+        }
+        for rekeyed in &change.rekeyed {
+            let state = self.profiles.get_mut(&rekeyed.profile).ok_or(Rejected::rule("no such profile"))?;
+            if rekeyed.epoch != state.epoch + 1 {
+                return Err(Rejected::rule("a new key has the next epoch"));
+            }
+            state.epoch = rekeyed.epoch;
+            state.commitment = rekeyed.commitment;
+        }
+        // A profile that was entered above has no key until it is listed here.
+        if made.iter().any(|profile| self.profiles[profile].epoch == 0) {
+            return Err(Rejected::rule("a new profile has a key"));
+        }
+        Ok(())
+    }
+
+    fn check_last_admin(&self) -> Result<(), Rejected> {
+        let signs = |device: &Device| {
+            device.active
+                && device.signing_key.is_some()
+                && self.members.get(&device.member).is_some_and(|role| role.admin)
+        };
+        if self.devices.values().any(signs) {
+            Ok(())
+        } else {
+            Err(Rejected::rule("the last admin device that can sign cannot leave"))
+        }
+    }
+
+    fn role_of(&self, member: &MemberName) -> Result<&Role, Rejected> {
+        self.members.get(member).ok_or(Rejected::rule("no such member"))
+    }
+
+    fn check_role(&self, role: &Role) -> Result<(), Rejected> {
+        if role.read.iter().chain(&role.write).all(|profile| self.profiles.contains_key(profile)) {
+            Ok(())
+        } else {
+            Err(Rejected::rule("a role names a profile that does not exist"))
+        }
+    }
+
+    fn enter_member(&mut self, member: &MemberName, role: &Role) -> Result<(), Rejected> {
+        if self.members.contains_key(member) || self.former_members.contains(member) {
+            return Err(Rejected::rule("that member's name was used before"));
+        }
+        self.check_role(role)?;
+        self.members.insert(member.clone(), role.clone());
+        Ok(())
+    }
+
+    fn enter_device(&mut self, member: &MemberName, device: &NewDevice, at: Timestamp) -> Result<(), Rejected> {
+        if device.device.is_recovery() || self.devices.contains_key(&device.device) {
+            return Err(Rejected::rule("that device's name was used before or is reserved"));
+        }
+        if self.devices.len() == MAX_DEVICES {
+            return Err(Rejected::new(Kind::Bounds));
+        }
+        self.enter_key(&device.recipient, device.signing_key.as_ref())?;
+        self.devices.insert(
+            device.device.clone(),
+            Device {
+                member: member.clone(),
+                recipient: device.recipient.clone(),
+                signing_key: device.signing_key,
+                added_at: at,
+                sealed: None,
+                active: true,
+            },
+        );
+        Ok(())
+    }
+
+    fn enter_key(&mut self, recipient: &Recipient, signing_key: Option<&PublicKey>) -> Result<(), Rejected> {
+        let fresh = self.recipients.insert(recipient.clone());
+        if fresh && signing_key.is_none_or(|key| self.keys.insert(*key.as_bytes())) {
+            Ok(())
+        } else {
+            Err(Rejected::rule("that key was used before"))
+        }
+    }
+
+    fn enter_profile(&mut self, profile: &ProfileName, extends: &[ProfileName]) -> Result<(), Rejected> {
+        if self.profiles.contains_key(profile) || self.former_profiles.contains(profile) {
+            return Err(Rejected::rule("that profile's name was used before"));
+        }
+        if self.profiles.len() + self.former_profiles.len() == MAX_PROFILES {
+            return Err(Rejected::new(Kind::Bounds));
+        }
+        self.check_parents(profile, extends)?;
+        // Epoch 0 stands for "not keyed yet"; `rekey` refuses to leave it so.
+        let commitment = [0; 32];
+        let state = ProfileState {
+            epoch: 0,
+            commitment: crate::crypto::to_base64(&commitment).parse().expect("32 bytes are a commitment"),
+            extends: extends.to_vec(),
+        };
+        self.profiles.insert(profile.clone(), state);
+        Ok(())
+    }
+
+    fn check_parents(&self, profile: &ProfileName, extends: &[ProfileName]) -> Result<(), Rejected> {
+        let mut open: Vec<&ProfileName> = extends.iter().collect();
+        let mut seen = BTreeSet::new();
+        while let Some(parent) = open.pop() {
+            if parent == profile {
+                return Err(Rejected::rule("a profile cannot extend itself"));
+            }
+            let state = self.profiles.get(parent).ok_or(Rejected::rule("a profile extends one that does not exist"))?;
+            if seen.insert(parent) {
+                open.extend(&state.extends);
+            }
+        }
+        Ok(())
+    }
+
+    fn set_extends(&mut self, profile: &ProfileName, extends: &[ProfileName]) -> Result<(), Rejected> {
+        self.check_parents(profile, extends)?;
+        let state = self.profiles.get_mut(profile).ok_or(Rejected::rule("no such profile"))?;
+        state.extends = extends.to_vec();
+        Ok(())
+    }
+
+    fn leave_profile(&mut self, profile: &ProfileName) -> Result<(), Rejected> {
+        if self.profiles.values().any(|state| state.extends.contains(profile)) {
+            return Err(Rejected::rule("another profile extends it"));
+        }
+        if self.profiles.remove(profile).is_none() {
+            return Err(Rejected::rule("no such profile"));
+        }
+        for role in self.members.values_mut() {
+            role.read.retain(|name| name != profile);
+            role.write.retain(|name| name != profile);
+        }
+        self.former_profiles.insert(profile.clone());
+        Ok(())
+    }
+
+    fn leave_member(&mut self, member: &MemberName, lost: &mut BTreeSet<ProfileName>) -> Result<(), Rejected> {
+        let role = self.role_of(member)?.clone();
+        if self.has_devices(member) {
+            lost.extend(self.profiles.keys().filter(|profile| role.reads(profile)).cloned());
+        }
+        for device in self.devices.values_mut().filter(|device| device.member == *member) {
+            device.active = false;
+        }
+        if role.admin {
+            self.drop_recovery(lost);
+        }
+        self.members.remove(member);
+        self.former_members.insert(member.clone());
+        Ok(())
+    }
+
+    fn leave_device(&mut self, name: &DeviceName, lost: &mut BTreeSet<ProfileName>) -> Result<(), Rejected> {
+        let device = self.devices.get_mut(name).filter(|device| device.active);
+        let device = device.ok_or(Rejected::rule("no such device"))?;
+        device.active = false;
+        let role = &self.members[&device.member];
+        lost.extend(self.profiles.keys().filter(|profile| role.reads(profile)).cloned());
+        if role.admin {
+            self.drop_recovery(lost);
+        }
+        Ok(())
+    }
+
+    /// Rule A, and the recovery device reads every profile.
+    fn drop_recovery(&mut self, lost: &mut BTreeSet<ProfileName>) {
+        if self.recovery.take().is_some() {
+            lost.extend(self.profiles.keys().cloned());
+        }
+    }
+
+    fn has_devices(&self, member: &MemberName) -> bool {
+        self.devices.values().any(|device| device.active && device.member == *member)
+    }
+}
+
+impl Role {
+    /// True if the role lets its member read the profile.
+    #[must_use]
+    pub fn reads(&self, profile: &ProfileName) -> bool {
+        self.writes(profile) || self.read.binary_search(profile).is_ok()
+    }
+
+    /// True if the role lets its member write the profile.
+    #[must_use]
+    pub fn writes(&self, profile: &ProfileName) -> bool {
+        self.admin || self.write.binary_search(profile).is_ok()
+    }
+}
+
+/// Questions to the team.
+impl Team {
+    /// Hash of the last change; zeros before the first.
+    #[must_use]
+    pub fn head(&self) -> Hash {
+        self.hashes.last().copied().unwrap_or(Hash::ZERO)
+    }
+
+    /// Hash of each change, in order.
+    #[must_use]
+    pub fn hashes(&self) -> &[Hash] {
+        &self.hashes
+    }
+
+    /// Who adopted a head that was merged away; nobody if it was not.
+    pub fn adopters<'a>(&'a self, head: &'a Hash) -> impl Iterator<Item = &'a DeviceName> {
+        self.adopted.iter().filter(move |(adopted, _)| adopted == head).map(|(_, by)| by)
+    }
+
+    /// Members with their roles.
+    #[must_use]
+    pub fn members(&self) -> &BTreeMap<MemberName, Role> {
+        &self.members
+    }
+
+    /// Members that left.
+    #[must_use]
+    pub fn former_members(&self) -> &BTreeSet<MemberName> {
+        &self.former_members
+    }
+
+    /// Every device that ever was, by name.
+    #[must_use]
+    pub fn devices(&self) -> &BTreeMap<DeviceName, Device> {
+        &self.devices
+    }
+
+    /// Profiles with epoch, commitment and parents.
+    #[must_use]
+    pub fn profiles(&self) -> &BTreeMap<ProfileName, ProfileState> {
+        &self.profiles
+    }
+
+    /// True if a profile of that name exists or existed.
+    #[must_use]
+    pub fn profile_name_used(&self, profile: &ProfileName) -> bool {
+        self.profiles.contains_key(profile) || self.former_profiles.contains(profile)
+    }
+
+    /// The recovery device.
+    #[must_use]
+    pub fn recovery(&self) -> Option<&Recovery> {
+        self.recovery.as_ref()
+    }
+
+    /// True for an active device of an admin.
+    #[must_use]
+    pub fn is_admin(&self, device: &DeviceName) -> bool {
+        self.active(device).is_some_and(|(_, role)| role.admin)
+    }
+
+    /// True if the device may read the profile; the recovery device reads all.
+    #[must_use]
+    pub fn reads(&self, device: &DeviceName, profile: &ProfileName) -> bool {
+        if device.is_recovery() {
+            return self.recovery.is_some();
+        }
+        self.active(device).is_some_and(|(_, role)| role.reads(profile))
+    }
+
+    /// True if the device may write the profile.
+    #[must_use]
+    pub fn writes(&self, device: &DeviceName, profile: &ProfileName) -> bool {
+        if device.is_recovery() {
+            return self.recovery.is_some();
+        }
+        self.active(device).is_some_and(|(device, role)| device.signing_key.is_some() && role.writes(profile))
+    }
+
+    /// An active device with its member's role.
+    fn active(&self, device: &DeviceName) -> Option<(&Device, &Role)> {
+        let device = self.devices.get(device).filter(|device| device.active)?;
+        Some((device, self.members.get(&device.member)?))
+    }
+
+    /// The key that verifies what the device signs, if it is active and signs.
+    #[must_use]
+    pub fn signing_key(&self, device: &DeviceName) -> Option<PublicKey> {
+        if device.is_recovery() {
+            return self.recovery.as_ref().map(|recovery| recovery.signing_key);
+        }
+        self.devices.get(device).filter(|device| device.active)?.signing_key
+    }
+
+    /// The active device with this recipient; the recovery device too.
+    #[must_use]
+    pub fn device_of(&self, recipient: &Recipient) -> Option<DeviceName> {
+        if self.recovery.as_ref().is_some_and(|recovery| recovery.recipient == *recipient) {
+            return Some(DeviceName::recovery());
+        }
+        let found = self.devices.iter().find(|(_, device)| device.active && device.recipient == *recipient);
+        found.map(|(name, _)| name.clone())
+    }
+
+    /// Everyone who holds a grant of the profile, in order of names.
+    pub fn readers<'a>(&'a self, profile: &'a ProfileName) -> impl Iterator<Item = (DeviceName, &'a Recipient)> {
+        // `recovery` sorts among the device names.
+        let mut readers: Vec<(DeviceName, &Recipient)> = self
+            .devices
+            .iter()
+            .filter(|(name, _)| self.reads(name, profile))
+            .map(|(name, device)| (name.clone(), &device.recipient))
+            .collect();
+        if let Some(recovery) = &self.recovery {
+            readers.push((DeviceName::recovery(), &recovery.recipient));
+            readers.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        }
+        readers.into_iter()
+    }
+
+    /// True if the device was ever in the team log, or is the recovery device.
+    #[must_use]
+    pub fn knows_device(&self, device: &DeviceName) -> bool {
+        device.is_recovery() || self.devices.contains_key(device)
+    }
+
+    /// The number the next change has.
+    #[must_use]
+    pub fn next_number(&self) -> u64 {
+        self.hashes.len() as u64 + 1
+    }
+}
