@@ -3,10 +3,12 @@
 //! Pure: time, policies and facts come in as arguments. The clock of a secret
 //! starts when its value changed, so nothing here looks at any other date.
 
+mod assess;
 mod due;
 mod policy;
 mod state;
 
+pub use assess::assess;
 pub use due::{Line, age_text, bar, due_text, sort};
 pub use policy::{DEFAULT_WARN_AT, Interval, OnOverdue, Policy};
 pub use state::{Facts, Honest, State, Status, ahead, effective_now, status};

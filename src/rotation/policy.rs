@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::Error;
 use crate::clock::Span;
+pub use crate::vault::OnOverdue;
 
 /// Warning steps where nobody chose any: 30, 14, 7 and 1 days before the due date.
 pub const DEFAULT_WARN_AT: [Span; 4] = [Span::days(30), Span::days(14), Span::days(7), Span::days(1)];
@@ -21,15 +22,6 @@ pub enum Interval {
     Every(Span),
 }
 
-/// What `exec` does with an overdue value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnOverdue {
-    /// Says so and goes on; the default.
-    Warn,
-    /// Refuses, unless told otherwise with a reason.
-    Refuse,
-}
-
 /// A policy with every field optional; see [`Policy::or`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy {
@@ -44,7 +36,7 @@ pub struct Policy {
     /// How long the previous value stays available after a rotation.
     pub grace: Option<Span>,
     /// How many earlier versions are kept.
-    pub keep: Option<u32>,
+    pub keep: Option<u8>,
     /// Member who sees to the rotation.
     pub owner: Option<String>,
 }

@@ -5,6 +5,7 @@
 
 mod change;
 mod document;
+mod effective;
 mod error;
 mod founding;
 mod name;
@@ -24,6 +25,7 @@ use document::Document;
 
 pub use change::{Action, Change, NewDevice, Recovery, Rekeyed, Role};
 pub use document::MAX_FILE;
+pub use effective::Effective;
 pub use error::{Error, Kind, Rejected};
 pub use founding::{Founder, found};
 pub use name::{DeviceName, MemberName, NameError, ProfileName, ProviderName, SecretName};

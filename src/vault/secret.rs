@@ -24,9 +24,9 @@ pub enum RotateEvery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnOverdue {
-    /// Warn and go on.
+    /// Warns and goes on; the default.
     Warn,
-    /// Refuse once the grace is over.
+    /// Refuses once the grace is over, unless told otherwise with a reason.
     Refuse,
 }
 

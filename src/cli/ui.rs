@@ -1,0 +1,227 @@
+//! The sole writer of standard output and standard error, and the only reader of the terminal.
+//!
+//! Data goes to standard output, everything else to standard error. Text from files
+//! is shown with its control characters escaped; values are written raw and only by
+//! [`Ui::value`].
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+
+use vault::is_hostile;
+use vault::secret_value::SecretValue;
+
+use super::args::ColorChoice;
+
+/// What a stretch of text means; the colour follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Tone {
+    Plain,
+    Bold,
+    Faint,
+    Good,
+    Attention,
+    Bad,
+}
+
+impl Tone {
+    /// The SGR parameter (ECMA-48 §8.3.117).
+    fn sgr(self) -> &'static str {
+        match self {
+            Self::Plain => "0",
+            Self::Bold => "1",
+            Self::Faint => "2",
+            Self::Good => "32",
+            Self::Attention => "33",
+            Self::Bad => "1;31",
+        }
+    }
+}
+
+/// The terminal, or what stands in for it.
+pub(crate) struct Ui {
+    quiet: bool,
+    no_input: bool,
+    color_out: bool,
+    color_err: bool,
+    out: Vec<u8>,
+}
+
+impl Ui {
+    pub(crate) fn new(quiet: bool, no_input: bool, color: ColorChoice, no_color: bool) -> Self {
+        let colored = |terminal: bool| match color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => terminal && !no_color,
+        };
+        Self {
+            quiet,
+            no_input,
+            color_out: colored(io::stdout().is_terminal()),
+            color_err: colored(io::stderr().is_terminal()),
+            out: Vec::new(),
+        }
+    }
+
+    /// True if somebody can be asked.
+    pub(crate) fn can_ask(&self) -> bool {
+        !self.no_input && io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    pub(crate) fn stdout_is_terminal(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
+    /// Columns of the terminal on standard output; `None` for a pipe.
+    pub(crate) fn width(&self) -> Option<usize> {
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+        Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    }
+
+    /// Colours text for standard output.
+    pub(crate) fn paint(&self, tone: Tone, text: &str) -> String {
+        paint(self.color_out, tone, text)
+    }
+
+    /// A line of data.
+    pub(crate) fn line(&mut self, text: &str) {
+        self.out.extend_from_slice(clean_but_colors(text).as_bytes());
+        self.out.push(b'\n');
+    }
+
+    /// JSON, one value on a line, with no raw control or direction character in it.
+    pub(crate) fn json(&mut self, value: &impl serde::Serialize) {
+        // Serializing our own types to memory cannot fail: no maps with odd keys, no I/O.
+        let text = serde_json::to_string_pretty(value).unwrap_or_default();
+        self.json_text(&text);
+    }
+
+    /// Text that is JSON already.
+    pub(crate) fn json_text(&mut self, text: &str) {
+        let mut out = String::with_capacity(text.len() + 1);
+        for c in text.chars() {
+            if c != '\n' && is_hostile(c) {
+                let mut units = [0; 2];
+                for unit in c.encode_utf16(&mut units) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            } else {
+                out.push(c);
+            }
+        }
+        self.out.extend_from_slice(out.as_bytes());
+        self.out.push(b'\n');
+    }
+
+    /// A value, byte for byte: the purpose of the command that calls this.
+    pub(crate) fn value(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// Writes what was collected to standard output.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        let out = zeroize::Zeroizing::new(std::mem::take(&mut self.out));
+        if out.is_empty() {
+            return Ok(());
+        }
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(&out)?;
+        stdout.flush()
+    }
+
+    /// A remark that a quiet run leaves out.
+    pub(crate) fn note(&mut self, text: &str) {
+        if !self.quiet {
+            self.err_line(&clean(text));
+        }
+    }
+
+    pub(crate) fn warn(&mut self, text: &str) {
+        if !self.quiet {
+            let label = paint(self.color_err, Tone::Attention, "warning:");
+            self.err_line(&format!("vault: {label} {}", clean(text)));
+        }
+    }
+
+    pub(crate) fn error(&mut self, text: &str) {
+        let label = paint(self.color_err, Tone::Bad, "error:");
+        self.err_line(&format!("vault: {label} {}", clean(text)));
+    }
+
+    pub(crate) fn hint(&mut self, text: &str) {
+        let label = paint(self.color_err, Tone::Faint, "hint:");
+        self.err_line(&format!("vault: {label} {}", clean(text)));
+    }
+
+    fn err_line(&self, text: &str) {
+        // A full disk or closed pipe behind standard error must not become a panic.
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// Asks a question that `yes` answers. False without a terminal.
+    pub(crate) fn confirm(&mut self, question: &str) -> io::Result<bool> {
+        if !self.can_ask() {
+            return Ok(false);
+        }
+        let mut stderr = io::stderr().lock();
+        write!(stderr, "{} [y/N] ", clean(question))?;
+        stderr.flush()?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Asks for something without showing what is typed. `None` without a terminal.
+    pub(crate) fn hidden(&mut self, prompt: &str) -> io::Result<Option<SecretValue>> {
+        if !self.can_ask() {
+            return Ok(None);
+        }
+        let text = rpassword::prompt_password(format!("{}: ", clean(prompt)))?;
+        Ok(Some(SecretValue::new(text.into_bytes())))
+    }
+}
+
+fn paint(color: bool, tone: Tone, text: &str) -> String {
+    if color && tone != Tone::Plain && !text.is_empty() {
+        format!("\x1b[{}m{text}\x1b[0m", tone.sgr())
+    } else {
+        text.to_owned()
+    }
+}
+
+/// Shows control and direction characters as `\u{1b}` instead of sending them.
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
+    clean_except(text, |_| false)
+}
+
+/// As [`clean`], for lines that [`Ui::paint`] coloured: their cells were cleaned before.
+fn clean_but_colors(text: &str) -> Cow<'_, str> {
+    clean_except(text, |c| c == '\x1b')
+}
+
+fn clean_except(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.chars().any(|c| is_hostile(c) && !keep(c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_hostile(c) && !keep(c) {
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_is_shown_not_sent() {
+        assert_eq!(clean("a\x1b]52;c;eA==\x07b"), "a\\u{1b}]52;c;eA==\\u{7}b");
+        assert_eq!(clean("a\u{202e}b\nc\u{9b}"), "a\\u{202e}b\\u{a}c\\u{9b}");
+        assert_eq!(clean("naïve ✓"), "naïve ✓");
+    }
+}
