@@ -1,0 +1,44 @@
+use vault::SecretName;
+
+use crate::cli::context::{Change, Context, Edit};
+use crate::cli::error::CommandError;
+use crate::cli::ui::Ui;
+
+/// Remove secrets
+///
+/// Earlier versions stay readable in git history. Rotate the value at its
+/// provider if it may have leaked; one that is marked as exposed stays on the
+/// worklist until that is done.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Names of the secrets, for example `STRIPE_KEY`
+    #[arg(required = true)]
+    names: Vec<SecretName>,
+
+    /// Report what would be removed, and change nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
+pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
+    let opened = cx.open(ui)?;
+    let profile = cx.profile();
+    let sections = cx.sections(ui, &opened, std::slice::from_ref(&profile))?;
+    if let Some(name) = args.names.iter().find(|name| !sections[0].contains(name)) {
+        return Err(cx.no_secret(&opened, &profile, name));
+    }
+    let list = args.names.iter().map(SecretName::as_str).collect::<Vec<_>>().join(", ");
+    if args.dry_run {
+        ui.note(&format!("would remove {list} from profile {profile}"));
+        return Ok(());
+    }
+    cx.change(ui, &opened, &Change::of("rm", &profile, &args.names), |tx, signer, now| {
+        let (section, _) = tx.profile(&profile, signer)?;
+        for name in &args.names {
+            vault::remove(section, name, &signer.device, now);
+        }
+        Ok(Edit::Changed(()))
+    })?;
+    ui.note(&format!("removed {list} from profile {profile}; earlier versions stay readable in git history"));
+    Ok(())
+}
