@@ -2,4 +2,5 @@
 //! which module may use which; dependencies point down only.
 
 pub mod clock;
+pub mod exec;
 pub mod secret_value;
