@@ -3,9 +3,12 @@
 
 pub mod clock;
 pub mod crypto;
+pub mod exec;
 pub mod interchange;
 pub mod provider;
 pub mod rotation;
 pub mod secret_value;
 pub mod store;
 pub mod vault;
+
+pub use vault::*;
