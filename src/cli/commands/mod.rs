@@ -1,0 +1,18 @@
+//! One file per command: its arguments, then `run`: check, change, say.
+
+pub(crate) mod audit;
+pub(crate) mod config;
+pub(crate) mod doctor;
+pub(crate) mod exec;
+pub(crate) mod get;
+pub(crate) mod identity;
+pub(crate) mod import;
+pub(crate) mod init;
+pub(crate) mod list;
+pub(crate) mod profile;
+pub(crate) mod rm;
+pub(crate) mod set;
+pub(crate) mod show;
+pub(crate) mod trust;
+pub(crate) mod verify;
+pub(crate) mod which;

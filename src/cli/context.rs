@@ -1,0 +1,338 @@
+//! Where a command stands: which vault, whether it is trusted, who is asking.
+//!
+//! A command opens the vault ([`Context::open`]), looks at profiles
+//! ([`Context::sections`]), and for values becomes an [`Actor`]. Every use and
+//! every change goes through `record.rs`, which pairs it with its audit record.
+
+use std::cell::{Cell, RefCell};
+use std::path::{Path, PathBuf};
+
+use vault::clock::{Clock, Timestamp};
+use vault::config::{self, Directories, Known, Place, Places, Rollback, Settings, Variables};
+use vault::crypto::{Hash, IdentityKey, ValueKey};
+use vault::exec::process::Original;
+use vault::{DeviceName, Effective, Memory, ProfileName, Section, SecretName, Vault, store};
+
+use super::args::Globals;
+use super::error::CommandError;
+use super::record::Attempt;
+use super::ui::Ui;
+use super::unlock;
+
+/// What a command is run with.
+pub(crate) struct Context {
+    pub(crate) globals: Globals,
+    pub(crate) variables: Variables,
+    pub(crate) original: Original,
+    pub(crate) clock: Clock,
+    directories: Option<Directories>,
+    settings: Option<Settings>,
+    /// What is being tried, so that a refusal can be recorded as such.
+    pub(super) attempt: RefCell<Option<Attempt>>,
+    /// The vault of this place, once it is known to be trusted.
+    pub(super) known: Cell<Option<Hash>>,
+    pub(super) acting: RefCell<Option<DeviceName>>,
+}
+
+/// How a vault file was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FoundBy {
+    Option,
+    Variable,
+    Search,
+}
+
+/// A vault file at a trusted place.
+pub(crate) struct Opened {
+    pub(crate) path: PathBuf,
+    pub(crate) vault: Vault,
+    pub(crate) memory: RefCell<Memory>,
+    /// `STATE/vaults/ID`.
+    pub(crate) state: PathBuf,
+}
+
+/// Who is asking: an identity, and the device it is in this vault.
+pub(crate) struct Actor {
+    pub(crate) identity: IdentityKey,
+    pub(crate) device: DeviceName,
+}
+
+impl Context {
+    pub(crate) fn new(globals: Globals, original: Original) -> Self {
+        Self {
+            globals,
+            variables: Variables::from_environment(),
+            original,
+            clock: Clock::System,
+            directories: None,
+            settings: None,
+            attempt: RefCell::new(None),
+            known: Cell::new(None),
+            acting: RefCell::new(None),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Reads where configuration and state live, and the settings: before any command.
+    pub(crate) fn load(&mut self) -> Result<(), CommandError> {
+        let directories = Directories::new(&self.variables)?;
+        self.settings = Some(Settings::load(&directories)?);
+        self.directories = Some(directories);
+        if self.globals.profile.is_none() {
+            if let Some(name) = self.variables.profile()? {
+                let name = name.parse().map_err(|error| CommandError::usage(format!("VLT_PROFILE: {error}")))?;
+                self.globals.profile = Some(name);
+            }
+        }
+        if let Some(path) = self.globals.identity.clone() {
+            self.original.withhold(&path);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn directories(&self) -> &Directories {
+        self.directories.as_ref().expect("`load` runs before every command")
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        self.settings.as_ref().expect("`load` runs before every command")
+    }
+
+    /// The profile asked for, or `default`.
+    pub(crate) fn profile(&self) -> ProfileName {
+        self.globals.profile.clone().unwrap_or_else(|| "default".parse().expect("`default` is a name"))
+    }
+
+    /// The vault file that is meant: `--vault`, `VLT_FILE`, or the nearest one upwards.
+    pub(crate) fn vault_path(&self) -> Result<(PathBuf, FoundBy), CommandError> {
+        if let Some(path) = &self.globals.vault {
+            return Ok((path.clone(), FoundBy::Option));
+        }
+        if let Some(path) = self.variables.vault_file() {
+            return Ok((path, FoundBy::Variable));
+        }
+        let here = std::env::current_dir().map_err(CommandError::WorkingDirectory)?;
+        Ok((config::find(&here)?, FoundBy::Search))
+    }
+
+    /// Opens the vault of this place, if the place is trusted.
+    pub(crate) fn open(&self, ui: &mut Ui) -> Result<Opened, CommandError> {
+        let (path, _) = self.vault_path()?;
+        let bytes = read_vault(&path)?;
+        let place = Place::of(&path)?;
+        let id = match Places::load(self.directories())?.known(&place) {
+            Known::Id(id) => id.parse::<Hash>().map_err(|_| CommandError::damaged_places())?,
+            Known::Unknown => return self.open_unknown(ui, path, bytes, &place),
+            Known::Conflict { .. } => return Err(CommandError::ConflictingPlaces { path }),
+        };
+        self.known.set(Some(id));
+        self.check_asked_id(&id)?;
+        // Before any signature is computed: another vault at a known place is refused as such.
+        if Vault::claimed_id(&bytes).is_some_and(|claimed| claimed != id) {
+            return Err(CommandError::OtherVault { path, known: id });
+        }
+        let state = self.directories().vault_state(&id.to_string());
+        let memory = Memory::load(&state, id).map_err(vault::Error::from)?;
+        let vault = Vault::read(bytes, memory.verified())?;
+        if vault.id() != id {
+            return Err(CommandError::OtherVault { path, known: id });
+        }
+        self.acting.replace(memory.device().cloned());
+        Ok(Opened { path, vault, memory: RefCell::new(memory), state })
+    }
+
+    /// A place that was never used: its vault must be confirmed, or named by `VLT_VAULT_ID`.
+    fn open_unknown(
+        &self,
+        ui: &mut Ui,
+        path: PathBuf,
+        bytes: Vec<u8>,
+        place: &Place,
+    ) -> Result<Opened, CommandError> {
+        let vault = Vault::read(bytes, &[])?;
+        let id = vault.id();
+        if self.variables.vault_id()?.is_some() {
+            self.check_asked_id(&id)?;
+        } else {
+            ui.note(&format!("{} was not used on this device before", path.display()));
+            ui.note(&format!("its fingerprint is {id}"));
+            let question = "Ask somebody on the team for it. Is it the same?";
+            if !ui.confirm(question).map_err(CommandError::Terminal)? {
+                return Err(CommandError::UnknownPlace { path, id });
+            }
+        }
+        self.trust(place, &vault)?;
+        let state = self.directories().vault_state(&id.to_string());
+        let memory = Memory::load(&state, id).map_err(vault::Error::from)?;
+        self.known.set(Some(id));
+        self.acting.replace(memory.device().cloned());
+        Ok(Opened { path, vault, memory: RefCell::new(memory), state })
+    }
+
+    /// Remembers that this place has this vault.
+    pub(crate) fn trust(&self, place: &Place, vault: &Vault) -> Result<(), CommandError> {
+        store::create_private_dir_all(&self.directories().state)?;
+        Ok(Places::record(self.directories(), place, &vault.id().to_string())?)
+    }
+
+    fn check_asked_id(&self, id: &Hash) -> Result<(), CommandError> {
+        match self.variables.vault_id()? {
+            Some(asked) if asked != id.to_string() => Err(CommandError::NotTheVaultAsked { id: *id }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Verifies profiles, compares them with what was seen before, warns, and remembers
+    /// what is new.
+    pub(crate) fn sections<'o>(
+        &self,
+        ui: &mut Ui,
+        opened: &'o Opened,
+        profiles: &[ProfileName],
+    ) -> Result<Vec<Section<'o>>, CommandError> {
+        let sections = profiles
+            .iter()
+            .map(|profile| opened.vault.section(profile).map_err(|error| self.name_profiles(opened, error)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let seen: Vec<&Section<'_>> = sections.iter().collect();
+        let mut memory = opened.memory.borrow_mut();
+        let standing = memory.compare(&opened.vault, &seen).map_err(vault::Error::from)?;
+        if self.settings().rollback() == Rollback::Refuse {
+            if let Some(warning) = standing.warnings.into_iter().next() {
+                return Err(vault::Error::from(vault::PinError::Behind(warning)).into());
+            }
+        }
+        for warning in &standing.fresh {
+            ui.warn(&warning.to_string());
+        }
+        if memory.learn(&opened.vault, &seen, &standing.fresh) {
+            memory.save(&opened.state, self.globals.lock_timeout()).map_err(vault::Error::from)?;
+        }
+        drop(memory);
+        Ok(sections)
+    }
+
+    /// The profile with those it extends.
+    pub(crate) fn effective<'o>(
+        &self,
+        ui: &mut Ui,
+        opened: &'o Opened,
+        profile: &ProfileName,
+    ) -> Result<Effective<'o>, CommandError> {
+        let lineage = opened.vault.lineage(profile).map_err(|error| self.name_profiles(opened, error))?;
+        Ok(Effective::new(self.sections(ui, opened, &lineage)?))
+    }
+
+    /// The identity of this device, unlocked, and the device it is in this vault.
+    pub(crate) fn actor(&self, ui: &mut Ui, opened: &Opened) -> Result<Actor, CommandError> {
+        let identity = unlock::identity(self, ui, &opened.vault)?;
+        let device = opened.vault.team().device_of(&identity.recipient()).ok_or(vault::Error::NotAMember)?;
+        self.acting.replace(Some(device.clone()));
+        let mut memory = opened.memory.borrow_mut();
+        if memory.device() != Some(&device) {
+            memory.act_as(&device);
+            memory.save(&opened.state, self.globals.lock_timeout()).map_err(vault::Error::from)?;
+        }
+        Ok(Actor { identity, device })
+    }
+
+    /// The key for the values of a section.
+    pub(crate) fn unlock(
+        &self,
+        opened: &Opened,
+        actor: &Actor,
+        section: &Section<'_>,
+    ) -> Result<ValueKey, CommandError> {
+        let (_, key) = section.unlock(&opened.vault.id(), opened.vault.team(), &actor.device, &actor.identity)?;
+        Ok(key)
+    }
+
+    /// Refuses names that change how programs load or run, unless this machine's
+    /// configuration or the caller's flags allow them.
+    pub(crate) fn check_names<'n>(
+        &self,
+        names: impl Iterator<Item = &'n SecretName>,
+        allowed: &[String],
+    ) -> Result<(), CommandError> {
+        for name in names {
+            if !self.allows_name(name.as_str(), allowed) {
+                return Err(CommandError::DangerousName(name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn allows_name(&self, name: &str, allowed: &[String]) -> bool {
+        !vault::exec::names::changes_how_programs_run(name)
+            || (!vault::exec::names::credential(name)
+                && allowed.iter().chain(self.settings().allow_names()).any(|allowed| allowed == name))
+    }
+
+    /// Adds to "no such profile" which ones there are.
+    pub(crate) fn name_profiles(&self, opened: &Opened, error: vault::Error) -> CommandError {
+        match error {
+            vault::Error::NoProfile(asked) => CommandError::NoProfile {
+                asked,
+                there: opened.vault.team().profiles().keys().map(ToString::to_string).collect(),
+            },
+            other => other.into(),
+        }
+    }
+
+    /// "No such secret", with the name that was probably meant.
+    pub(crate) fn no_secret(&self, sections: &[Section<'_>], profile: &ProfileName, name: &SecretName) -> CommandError {
+        let names = sections.iter().flat_map(Section::names);
+        let meant = names.filter(|found| is_near(found, name.as_str())).min().map(str::to_owned);
+        CommandError::NoSecret { profile: profile.clone(), name: name.clone(), meant }
+    }
+}
+
+/// Reads a vault file; what is there instead of one is named.
+pub(crate) fn read_vault(path: &Path) -> Result<Vec<u8>, CommandError> {
+    store::read(path, vault::MAX_FILE).map_err(|error| match error {
+        store::Error::Missing { path } => CommandError::NoVaultFile { path },
+        store::Error::NotRegular { .. } | store::Error::TooLarge { .. } => CommandError::NotAVaultFile(error),
+        other => other.into(),
+    })
+}
+
+/// True if one name becomes the other by at most two changed, added, dropped or
+/// swapped letters, in any case.
+fn is_near(a: &str, b: &str) -> bool {
+    let (a, b) = (a.to_ascii_uppercase().into_bytes(), b.to_ascii_uppercase().into_bytes());
+    if a.len().abs_diff(b.len()) > 2 {
+        return false;
+    }
+    // Optimal string alignment distance, two rows back.
+    let mut rows = [vec![0; b.len() + 1], (0..=b.len()).collect::<Vec<usize>>(), Vec::new()];
+    for i in 1..=a.len() {
+        let mut row = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let substituted = rows[1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            row[j] = substituted.min(rows[1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                row[j] = row[j].min(rows[0][j - 2] + 1);
+            }
+        }
+        rows = [std::mem::take(&mut rows[1]), row, Vec::new()];
+    }
+    rows[1][b.len()] <= 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_near;
+
+    #[test]
+    fn a_mistyped_name_is_found() {
+        for typed in ["OPENAI_KEY", "openai_key", "OPENIA_KEY", "OPENAI_KY", "OPENAI__KEY", "XPENAI_KEZ"] {
+            assert!(is_near("OPENAI_KEY", typed), "{typed}");
+        }
+        for other in ["STRIPE_KEY", "OPENAI", ""] {
+            assert!(!is_near("OPENAI_KEY", other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What went wrong, in the caller's words: facts from the libraries, advice from here.
+//!
+//! Every failure has an exit code and, where there is something to type, a hint.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use vault::crypto::Hash;
+use vault::{Kind, ProfileName, SecretName, audit, config, exec, identity, interchange, store};
+
+use super::exit::Exit;
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    #[error("{0}")]
+    Vault(#[from] vault::Error),
+    #[error("{0}")]
+    Store(#[from] store::Error),
+    #[error("{0}")]
+    Config(#[from] config::Error),
+    #[error("{0}")]
+    Identity(#[from] identity::Error),
+    #[error("{0}")]
+    Audit(#[from] audit::Error),
+    #[error("{0}")]
+    Exec(#[from] exec::Error),
+    #[error("{0}")]
+    Import(#[from] interchange::Error),
+    #[error("{0}")]
+    Crypto(#[from] vault::crypto::Error),
+
+    #[error("{message}")]
+    Usage { message: String },
+    #[error("a value is never an argument: it would be in the shell's history and visible to every process")]
+    ValueAsArgument,
+    #[error("no value: there is no terminal to ask on")]
+    NoValue,
+    #[error("the value is empty")]
+    EmptyValue,
+    #[error("the two are not the same; nothing was changed")]
+    NotTheSame,
+    #[error("no such provider")]
+    UnknownProvider,
+    #[error("{0} changes how programs load or run, so it is no name for a secret")]
+    DangerousName(SecretName),
+
+    #[error("there is no vault at {}", path.display())]
+    NoVaultFile { path: PathBuf },
+    #[error("{0}")]
+    NotAVaultFile(store::Error),
+    #[error("{} exists already", path.display())]
+    VaultExists { path: PathBuf },
+    #[error("{} was not used on this device before, and its fingerprint {id} was not confirmed", path.display())]
+    UnknownPlace { path: PathBuf, id: Hash },
+    #[error("{} is another vault than before: this place has {known}", path.display())]
+    OtherVault { path: PathBuf, known: Hash },
+    #[error("the vault here is {id}, which is not what VLT_VAULT_ID asks for")]
+    NotTheVaultAsked { id: Hash },
+    #[error("{} is known as two different vaults, one by its path and one by its clone", path.display())]
+    ConflictingPlaces { path: PathBuf },
+    #[error("nothing was changed: {0}")]
+    BehindForWriting(vault::Warning),
+    #[error("no profile {asked}")]
+    NoProfile { asked: ProfileName, there: Vec<String> },
+    #[error("no secret {name} in profile {profile}")]
+    NoSecret { profile: ProfileName, name: SecretName, meant: Option<String> },
+    #[error("no version {0} is kept")]
+    NoVersion(u64),
+    #[error("{name} is not for {program}: its scope names other programs")]
+    OutOfScope { name: SecretName, program: String },
+
+    #[error("cannot read the terminal: {0}")]
+    Terminal(std::io::Error),
+    #[error("cannot read standard input: {0}")]
+    StandardInput(std::io::Error),
+    #[error("cannot write to standard output: {0}")]
+    StandardOutput(std::io::Error),
+    #[error("cannot tell the working directory: {0}")]
+    WorkingDirectory(std::io::Error),
+    #[error("VLT_AUDIT is neither a file, fd:N of an open descriptor, nor stderr")]
+    AuditSink,
+    #[error("what was stored could not be read back by a new process; no vault was made")]
+    NotReadBack,
+    #[error("internal error: {0}")]
+    Internal(&'static str),
+    /// Everything is said already.
+    #[error("")]
+    Said(Exit),
+}
+
+impl CommandError {
+    pub(crate) fn usage(message: String) -> Self {
+        Self::Usage { message }
+    }
+
+    pub(crate) fn damaged_places() -> Self {
+        Self::Internal("the list of known places holds something that is no vault id")
+    }
+
+    /// A word for the audit log: fixed text, whatever the message says.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Vault(vault::Error::Rejected(rejected)) => rejected.kind.word(),
+            Self::Vault(vault::Error::NoProfile(_)) | Self::NoProfile { .. } => "no-profile",
+            Self::Vault(vault::Error::NoSecret { .. }) | Self::NoSecret { .. } => "no-secret",
+            Self::Vault(vault::Error::NotAMember) => "not-a-member",
+            Self::Vault(vault::Error::NoGrant { .. }) => "no-grant",
+            Self::Vault(vault::Error::NoWrite { .. }) => "no-write",
+            Self::Vault(vault::Error::NotAdmin(_)) => "not-admin",
+            Self::Vault(vault::Error::Pin(_)) | Self::BehindForWriting(_) => "rollback-or-fork",
+            Self::OtherVault { .. } | Self::NotTheVaultAsked { .. } | Self::ConflictingPlaces { .. } => "other-vault",
+            Self::UnknownPlace { .. } => "unknown-place",
+            Self::Identity(_) => "not-unlocked",
+            Self::OutOfScope { .. } => "out-of-scope",
+            Self::DangerousName(_) => "dangerous-name",
+            Self::Exec(exec::Error::NotFound { .. }) => "not-found",
+            Self::Exec(exec::Error::NotExecutable { .. }) => "not-executable",
+            Self::Exec(_) => "not-started",
+            Self::Store(store::Error::Busy { .. }) | Self::Vault(vault::Error::Store(store::Error::Busy { .. })) => "locked",
+            Self::Store(_) | Self::Vault(vault::Error::Store(_)) => "io",
+            _ => "error",
+        }
+    }
+
+    /// The exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        use vault::Error as V;
+        match self {
+            Self::Said(exit) => *exit,
+            Self::Usage { .. }
+            | Self::ValueAsArgument
+            | Self::NoValue
+            | Self::EmptyValue
+            | Self::NotTheSame
+            | Self::UnknownProvider
+            | Self::AuditSink
+            | Self::Import(_)
+            | Self::Vault(V::Bound(_))
+            | Self::VaultExists { .. } => Exit::Usage,
+            Self::Vault(V::NoProfile(_) | V::NoSecret { .. })
+            | Self::NoVaultFile { .. }
+            | Self::NoProfile { .. }
+            | Self::NoSecret { .. }
+            | Self::NoVersion(_)
+            | Self::Config(config::Error::NotFound { .. }) => Exit::Missing,
+            Self::Vault(V::NotAMember | V::NoGrant { .. }) | Self::Identity(_) => Exit::Locked,
+            Self::Vault(V::Rejected(_) | V::Pin(vault::PinError::Store(store::Error::Busy { .. }))) => Exit::Untrusted,
+            Self::Vault(V::Pin(vault::PinError::Store(_))) => Exit::Io,
+            Self::Vault(V::Pin(_))
+            | Self::NotAVaultFile(_)
+            | Self::UnknownPlace { .. }
+            | Self::OtherVault { .. }
+            | Self::NotTheVaultAsked { .. }
+            | Self::ConflictingPlaces { .. }
+            | Self::BehindForWriting(_)
+            | Self::Audit(audit::Error::Tampered { .. }) => Exit::Untrusted,
+            Self::Vault(V::NoWrite { .. } | V::NotAdmin(_)) | Self::OutOfScope { .. } | Self::DangerousName(_) => {
+                Exit::Forbidden
+            }
+            Self::Vault(V::NameUsed { .. } | V::Store(store::Error::Busy { .. }))
+            | Self::Store(store::Error::Busy { .. })
+            | Self::Audit(audit::Error::Store(store::Error::Busy { .. })) => Exit::Conflict,
+            Self::Exec(exec::Error::NotFound { .. } | exec::Error::InterpreterNotFound { .. }) => Exit::NotFound,
+            Self::Exec(exec::Error::NotExecutable { .. } | exec::Error::Refused { .. }) => Exit::NotExecutable,
+            Self::Config(
+                config::Error::UnknownSetting
+                | config::Error::BadSetting { .. }
+                | config::Error::NotText { .. }
+                | config::Error::NotDescriptor { .. },
+            ) => Exit::Usage,
+            _ => Exit::Io,
+        }
+    }
+
+    /// What to type, or what to know, next.
+    pub(crate) fn hint(&self) -> Option<Cow<'static, str>> {
+        use vault::Error as V;
+        let text: Cow<'static, str> = match self {
+            Self::Config(config::Error::NotFound { why: config::Stop::Owner { .. }, .. }) => {
+                "name the file with `--vault FILE` or VLT_FILE, or run as the owner of the directory".into()
+            }
+            Self::Config(config::Error::NotFound { .. }) | Self::NoVaultFile { .. } => {
+                "make one with `vault init`, or name it with `--vault FILE`".into()
+            }
+            Self::Config(config::Error::NoHome { variable, .. }) => {
+                format!("set {variable} to a directory that can be written to").into()
+            }
+            Self::Store(store::Error::Io { path, .. }) | Self::Audit(audit::Error::Store(store::Error::Io { path, .. }))
+                if path.to_string_lossy().contains("vault") && !path.ends_with("vault.toml") =>
+            {
+                "set VLT_STATE_DIR to a directory that can be written to; see docs/docker.md".into()
+            }
+            Self::ValueAsArgument => "type `vault set NAME` and enter it there, or pipe it into `vault set NAME -`".into(),
+            Self::NoValue => "pipe it into `vault set NAME -`, or use `--from-file FILE`".into(),
+            Self::EmptyValue => "pass `--allow-empty` if that is meant".into(),
+            Self::UnknownProvider => "known are openai, anthropic, aws, github, stripe and others: see docs/providers.md".into(),
+            Self::DangerousName(name) => {
+                format!("if it is meant, pass `--allow-name {name}`, or `vault config allow_names {name}` on this machine").into()
+            }
+            Self::VaultExists { .. } => "`vault init` never touches an existing vault; `vault list` shows what is in it".into(),
+            Self::UnknownPlace { id, .. } => {
+                format!("compare with a teammate and type `vault trust`; without a terminal set VLT_VAULT_ID={id}").into()
+            }
+            Self::OtherVault { .. } => {
+                "somebody may have replaced the file; if it was meant, move it elsewhere and use it from there".into()
+            }
+            Self::BehindForWriting(_) => {
+                "pull or merge the newer file; if going back is meant, accept this one with `vault trust`".into()
+            }
+            Self::NoProfile { there, .. } => format!("there are: {}", there.join(", ")).into(),
+            Self::NoSecret { meant: Some(meant), .. } => format!("did you mean {meant}?").into(),
+            Self::NoSecret { .. } => "`vault list` shows the names".into(),
+            Self::NoVersion(_) => "`vault show NAME` lists the versions that are kept".into(),
+            Self::OutOfScope { name, .. } => {
+                format!("`vault show {name}` shows its scope; `vault set {name} --command PROGRAM` changes it").into()
+            }
+            Self::Vault(V::Rejected(rejected)) => return hint_for(rejected.kind).map(Cow::Borrowed),
+            Self::Vault(V::NotAMember) => "ask an admin of the vault to add this device".into(),
+            Self::Vault(V::NoGrant { .. } | V::NoWrite { .. } | V::NotAdmin(_)) => "ask an admin of the vault".into(),
+            Self::Vault(V::Pin(vault::PinError::Behind(_))) => {
+                "pull or merge the newer file; `vault config rollback warn` reads older ones".into()
+            }
+            Self::Vault(V::Pin(vault::PinError::Fork | vault::PinError::Adopt(_))) => {
+                "ask an admin which history is right; `vault verify` shows what is known".into()
+            }
+            Self::Vault(V::Store(store::Error::Busy { .. })) | Self::Store(store::Error::Busy { .. }) => {
+                "wait for the other one, or pass `--lock-timeout 60s`".into()
+            }
+            Self::Audit(audit::Error::Tampered { .. }) => {
+                "see `vault audit verify`; docs/audit-log.md says how to go on".into()
+            }
+            Self::AuditSink => "for example VLT_AUDIT=stderr".into(),
+            Self::Identity(error) => return identity_hint(error),
+            Self::Exec(exec::Error::Nul { .. } | exec::Error::TooLong { .. }) => {
+                "give it to the program as a file: `--file VARIABLE=SECRET`".into()
+            }
+            _ => return None,
+        };
+        Some(text)
+    }
+}
+
+fn hint_for(kind: Kind) -> Option<&'static str> {
+    Some(match kind {
+        Kind::TooNew => "update vault; this version leaves the file alone",
+        Kind::LineEndings => "add `vault.toml -text` to .gitattributes and check the file out again",
+        Kind::ConflictMarkers => "take one side with `git checkout --ours vault.toml` or `--theirs`, then make the other change again",
+        Kind::NotAVault | Kind::Bounds => return None,
+        Kind::Layout => "restore the file from git; it is changed with `vault`, not by hand",
+        _ => "restore the file from git, and find out who changed it",
+    })
+}
+
+fn identity_hint(error: &identity::Error) -> Option<Cow<'static, str>> {
+    let _ = error;
+    None
+}

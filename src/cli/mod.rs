@@ -1,0 +1,124 @@
+//! The command line: arguments in, output and an exit code out.
+
+mod args;
+mod commands;
+mod context;
+mod error;
+mod exit;
+mod input;
+mod record;
+mod table;
+mod ui;
+mod unlock;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use vault::exec::process::Original;
+
+use args::Globals;
+use commands as run_as;
+use context::Context;
+use error::CommandError;
+use exit::Exit;
+use ui::Ui;
+
+/// Keep API keys encrypted in the repository, and give them to programs
+///
+/// One file, safe to commit, holds a project's secrets. `vault exec` starts a
+/// program with them in its environment; nothing else sees them, and every use
+/// is on record.
+#[derive(Parser, Debug)]
+#[command(name = "vault", version, disable_help_subcommand = false, subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Init(run_as::init::Args),
+    Trust(run_as::trust::Args),
+    Which(run_as::which::Args),
+    Set(run_as::set::Args),
+    Get(run_as::get::Args),
+    #[command(visible_alias = "ls")]
+    List(run_as::list::Args),
+    Show(run_as::show::Args),
+    #[command(visible_alias = "remove")]
+    Rm(run_as::rm::Args),
+    Exec(run_as::exec::Args),
+    Import(run_as::import::Args),
+    Profile(run_as::profile::Args),
+    Identity(run_as::identity::Args),
+    Verify(run_as::verify::Args),
+    Audit(run_as::audit::Args),
+    Doctor(run_as::doctor::Args),
+    Config(run_as::config::Args),
+}
+
+/// Runs one command line and gives the exit status.
+pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
+    let parsed = Cli::command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let is_exec = matches!(cli.command, Command::Exec(_));
+    let mut cx = Context::new(cli.globals, original);
+    let no_color = cx.variables.no_color();
+    let mut ui = Ui::new(cx.globals.quiet, cx.globals.no_input, cx.globals.color, no_color);
+    let result = cx.load().and_then(|()| dispatch(&mut cx, &mut ui, cli.command));
+    let result = result.or_else(|error| {
+        // What was refused goes on record; that the record failed is worse news.
+        cx.record_refusal(&error)?;
+        Err(error)
+    });
+    let result = ui.flush().map_err(CommandError::StandardOutput).and(result);
+    let Err(error) = result else { return Exit::Done as u8 };
+    if !matches!(error, CommandError::Said(_)) {
+        ui.error(&error.to_string());
+        if let Some(hint) = error.hint() {
+            ui.hint(&hint);
+        }
+    }
+    match error.exit() {
+        exit @ (Exit::NotFound | Exit::NotExecutable) => exit as u8,
+        _ if is_exec => Exit::Exec as u8,
+        exit => exit as u8,
+    }
+}
+
+fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), CommandError> {
+    match command {
+        Command::Init(args) => run_as::init::run(cx, ui, &args),
+        Command::Trust(args) => run_as::trust::run(cx, ui, &args),
+        Command::Which(args) => run_as::which::run(cx, ui, &args),
+        Command::Set(args) => run_as::set::run(cx, ui, &args),
+        Command::Get(args) => run_as::get::run(cx, ui, &args),
+        Command::List(args) => run_as::list::run(cx, ui, &args),
+        Command::Show(args) => run_as::show::run(cx, ui, &args),
+        Command::Rm(args) => run_as::rm::run(cx, ui, &args),
+        Command::Exec(args) => run_as::exec::run(cx, ui, &args),
+        Command::Import(args) => run_as::import::run(cx, ui, &args),
+        Command::Profile(args) => run_as::profile::run(cx, ui, &args),
+        Command::Identity(args) => run_as::identity::run(cx, ui, &args),
+        Command::Verify(args) => run_as::verify::run(cx, ui, &args),
+        Command::Audit(args) => run_as::audit::run(cx, ui, &args),
+        Command::Doctor(args) => run_as::doctor::run(cx, ui, &args),
+        Command::Config(args) => run_as::config::run(cx, ui, &args),
+    }
+}
+
+/// Wrong usage, or help and version asked for.
+fn usage(error: &clap::Error) -> u8 {
+    // clap's messages quote what was typed; a value typed by mistake as an
+    // unexpected argument is not shown again.
+    let shown = matches!(error.kind(), clap::error::ErrorKind::UnknownArgument | clap::error::ErrorKind::InvalidValue);
+    let _ = shown;
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage as u8 } else { Exit::Done as u8 }
+}

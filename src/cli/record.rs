@@ -1,0 +1,346 @@
+//! Pairs every use and every change of a secret with its audit record, so that order
+//! and failure are decided in one place.
+//!
+//! A use: the record is written, values are opened while it is flushed, and nothing
+//! leaves this process before the flush. A change: lock the vault, record the intent,
+//! change, replace the file, remember it, record how it ended. No record, no use.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, FromRawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use vault::audit::{self, Event, Log, Origin, Outcome, Receipt, Sink};
+use vault::clock::Timestamp;
+use vault::crypto::{Hash, SigningKey};
+use vault::{AuditHead, DeviceName, ProfileName, Section, SecretName, Signer, Transaction, Vault};
+
+use super::context::{Actor, Context, Opened};
+use super::error::CommandError;
+use super::ui::Ui;
+
+/// What is being tried; becomes a record if it is refused.
+#[derive(Clone)]
+pub(super) struct Attempt {
+    action: &'static str,
+    profile: Option<ProfileName>,
+    names: Vec<String>,
+}
+
+/// A change to be made.
+pub(crate) struct Change {
+    action: &'static str,
+    profile: ProfileName,
+    names: Vec<String>,
+    pub(crate) overrides: Vec<String>,
+}
+
+impl Change {
+    pub(crate) fn of(action: &'static str, profile: &ProfileName, names: &[SecretName]) -> Self {
+        let names = names.iter().map(ToString::to_string).collect();
+        Self { action, profile: profile.clone(), names, overrides: Vec::new() }
+    }
+}
+
+/// How an edit ended.
+pub(crate) enum Edit<T> {
+    /// There is something to write.
+    Changed(T),
+    /// The file is as it should be already.
+    Unchanged(T),
+}
+
+/// A use of values that is about to happen.
+pub(crate) struct Use {
+    pub(crate) action: &'static str,
+    pub(crate) profile: Option<ProfileName>,
+    pub(crate) names: Vec<String>,
+    pub(crate) command: Option<String>,
+    pub(crate) overrides: Vec<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) clock: vault::Counts,
+}
+
+impl Use {
+    pub(crate) fn of(action: &'static str, section: &Section<'_>, names: Vec<String>) -> Self {
+        Self {
+            action,
+            profile: Some(section.name().clone()),
+            names,
+            command: None,
+            overrides: Vec::new(),
+            reason: None,
+            clock: section.signature().clock.clone(),
+        }
+    }
+
+    fn event(&self, outcome: Outcome) -> Event {
+        Event {
+            profile: self.profile.as_ref().map(ToString::to_string),
+            names: self.names.clone(),
+            command: self.command.clone(),
+            overrides: self.overrides.clone(),
+            reason: self.reason.clone(),
+            clock: self.clock.iter().map(|(device, count)| (device.to_string(), *count)).collect(),
+            ..Event::new(self.action, outcome)
+        }
+    }
+}
+
+/// The audit log of the acting device, with what every record says of who and where.
+pub(crate) struct Trail {
+    log: Log,
+    origin: Origin,
+    /// Certifies the log's keys, once an identity with a signing key was opened.
+    signing_key: Option<SigningKey>,
+}
+
+impl Trail {
+    /// Writes a record without waiting for the medium.
+    pub(crate) fn begin(&mut self, used: &Use, now: Timestamp) -> Result<audit::Pending<'_>, CommandError> {
+        let Self { log, origin, signing_key } = self;
+        let certify = signing_key.as_ref().map(|key| |epoch: &audit::EpochKey| Some(epoch.certify(key)));
+        let certifier = certify.as_ref().map(|certify| certify as &audit::Certifier<'_>);
+        Ok(log.append(&used.event(Outcome::Done), origin, now, certifier)?)
+    }
+
+    fn record(&mut self, event: &Event, now: Timestamp) -> Result<Receipt, CommandError> {
+        let Self { log, origin, signing_key } = self;
+        let certify = signing_key.as_ref().map(|key| |epoch: &audit::EpochKey| Some(epoch.certify(key)));
+        let certifier = certify.as_ref().map(|certify| certify as &audit::Certifier<'_>);
+        Ok(log.record(event, origin, now, certifier)?)
+    }
+
+    /// Records that a use which was on record did not happen after all.
+    pub(crate) fn failed(&mut self, used: &Use, of: u64, why: &str, now: Timestamp) -> Result<(), CommandError> {
+        let event = Event { of: Some(of), reason: Some(why.to_owned()), ..used.event(Outcome::Failed) };
+        self.record(&event, now).map(drop)
+    }
+}
+
+impl Context {
+    /// Says what is being tried; should it be refused, that goes on record.
+    pub(crate) fn attempt(&self, action: &'static str, profile: &ProfileName, names: &[SecretName]) {
+        let names = names.iter().map(ToString::to_string).collect();
+        self.attempt.replace(Some(Attempt { action, profile: Some(profile.clone()), names }));
+    }
+
+    /// The audit log of a device for a vault.
+    pub(crate) fn trail(
+        &self,
+        id: &Hash,
+        device: Option<&DeviceName>,
+        member: Option<String>,
+        signing_key: Option<SigningKey>,
+    ) -> Result<Trail, CommandError> {
+        let place = self.audit_place(id, device);
+        let mut log = Log::new(place, self.globals.lock_timeout())?;
+        if let Some(sink) = self.variables.audit() {
+            log = log.with_sink(open_sink(&sink)?);
+        }
+        Ok(Trail { log, origin: self.origin(member), signing_key })
+    }
+
+    /// Where the log of a device is kept.
+    pub(crate) fn audit_place(&self, id: &Hash, device: Option<&DeviceName>) -> audit::Place {
+        let state_directory = self.directories().vault_state(&id.to_string()).join("audit");
+        let directory = match self.settings().audit_dir() {
+            Some(shared) => shared.join(id.to_string()),
+            None => state_directory.clone(),
+        };
+        audit::Place { vault: *id, device: device.map(ToString::to_string), directory, state_directory }
+    }
+
+    fn trail_of(&self, opened: &Opened, actor: &Actor) -> Result<Trail, CommandError> {
+        let member = opened.vault.team().devices().get(&actor.device).map(|device| device.member.to_string());
+        self.trail(&opened.vault.id(), Some(&actor.device), member, Some(actor.identity.signing_key()))
+    }
+
+    /// Runs `open` with the record of the use on its way to the medium, and gives what it
+    /// opened once the record is there. Nothing is given if either fails.
+    pub(crate) fn with_use<T>(
+        &self,
+        opened: &Opened,
+        actor: &Actor,
+        used: &Use,
+        open: impl FnOnce() -> Result<T, CommandError>,
+    ) -> Result<(T, Trail, Receipt), CommandError> {
+        let mut trail = self.trail_of(opened, actor)?;
+        let pending = trail.begin(used, self.now())?;
+        let sequence = pending.head().sequence;
+        // The flush waits for the disk, opening for the processor: both at once.
+        let (flushed, values) = std::thread::scope(|scope| {
+            let flush = scope.spawn(|| pending.flush());
+            let values = open();
+            (flush.join(), values)
+        });
+        let Ok(flushed) = flushed else { return Err(CommandError::Internal("the audit flush panicked")) };
+        let receipt = flushed?;
+        match values {
+            Ok(values) => Ok((values, trail, receipt)),
+            Err(error) => {
+                trail.failed(used, sequence, error.word(), self.now())?;
+                // On record as failed; not a refusal as well.
+                self.attempt.replace(None);
+                Err(error)
+            }
+        }
+    }
+
+    /// Changes the vault: lock, intent, edit, replace, remember, done.
+    pub(crate) fn change<T>(
+        &self,
+        ui: &mut Ui,
+        opened: &Opened,
+        change: &Change,
+        edit: impl FnOnce(&mut Transaction, &Signer<'_>, Timestamp) -> Result<Edit<T>, CommandError>,
+    ) -> Result<Edit<T>, CommandError> {
+        self.attempt.replace(Some(Attempt {
+            action: change.action,
+            profile: Some(change.profile.clone()),
+            names: change.names.clone(),
+        }));
+        let actor = self.actor(ui, opened)?;
+        let mut memory = opened.memory.borrow_mut();
+        let mut tx = Transaction::begin(&opened.path, memory.verified(), self.globals.lock_timeout())?;
+        check_standing(tx.vault(), &memory)?;
+        let now = self.now();
+        let mut trail = self.trail_of(opened, &actor)?;
+        let event = |outcome| Event {
+            profile: Some(change.profile.to_string()),
+            names: change.names.clone(),
+            overrides: change.overrides.clone(),
+            ..Event::new(change.action, outcome)
+        };
+        let intent = trail.record(&event(Outcome::Intent), now)?.head;
+        let signer =
+            Signer { device: actor.device.clone(), identity: &actor.identity, key: actor.identity.signing_key() };
+        let head = AuditHead { sequence: intent.sequence, hash: intent.hash };
+        let result = edit(&mut tx, &signer, now).and_then(|edit| match edit {
+            Edit::Unchanged(value) => Ok((Edit::Unchanged(value), None)),
+            Edit::Changed(value) => {
+                let written = tx.commit(&signer, &memory, Some(head), now)?;
+                Ok((Edit::Changed(value), Some(written)))
+            }
+        });
+        self.attempt.replace(None);
+        let of = Some(intent.sequence);
+        let (edit, written) = match result {
+            Ok(done) => done,
+            Err(error) => {
+                let failed = Event { of, reason: Some(error.word().to_owned()), ..event(Outcome::Failed) };
+                trail.record(&failed, self.now())?;
+                return Err(error);
+            }
+        };
+        // A crash from here on leaves the new file; the next command learns it as newer
+        // than what was seen, and the intent reads "unknown".
+        let mut clock = vault::Counts::new();
+        if let Some(written) = &written {
+            let sections = all_sections(written)?;
+            let sections: Vec<&Section<'_>> = sections.iter().collect();
+            if memory.learn(written, &sections, &[]) {
+                memory.save(&opened.state, self.globals.lock_timeout()).map_err(vault::Error::from)?;
+            }
+            if let Some(section) = sections.iter().find(|section| *section.name() == change.profile) {
+                clock.clone_from(&section.signature().clock);
+            }
+        }
+        let clock = clock.iter().map(|(device, count)| (device.to_string(), *count)).collect();
+        let reason = written.is_none().then(|| "unchanged".to_owned());
+        trail.record(&Event { of, clock, reason, ..event(Outcome::Done) }, self.now())?;
+        Ok(edit)
+    }
+
+    /// Records something that needs no value and no write: trusting a place, founding.
+    pub(crate) fn note_event(
+        &self,
+        id: &Hash,
+        device: Option<&DeviceName>,
+        signing_key: Option<SigningKey>,
+        event: &Event,
+    ) -> Result<AuditHead, CommandError> {
+        let head = self.trail(id, device, None, signing_key)?.record(event, self.now())?.head;
+        Ok(AuditHead { sequence: head.sequence, hash: head.hash })
+    }
+
+    /// Records a refusal, if what was tried is something that goes on record and the
+    /// vault of this place is a trusted one.
+    pub(crate) fn record_refusal(&self, error: &CommandError) -> Result<(), CommandError> {
+        let (Some(attempt), Some(id)) = (self.attempt.take(), self.known.get()) else { return Ok(()) };
+        if matches!(error, CommandError::Audit(_)) {
+            return Ok(());
+        }
+        let event = Event {
+            profile: attempt.profile.map(|profile| profile.to_string()),
+            names: attempt.names,
+            reason: Some(error.word().to_owned()),
+            ..Event::new(attempt.action, Outcome::Refused)
+        };
+        let device = self.acting.borrow().clone();
+        self.trail(&id, device.as_ref(), None, None)?.record(&event, self.now()).map(drop)
+    }
+
+    fn origin(&self, member: Option<String>) -> Origin {
+        let is_set = |name: &str| self.variables.is_set(name);
+        let bounded = |text: String| text.chars().take(1000).collect::<String>();
+        let tty = rustix::termios::isatty(std::io::stdin().as_fd()) || rustix::termios::isatty(std::io::stderr().as_fd());
+        Origin {
+            user: rustix::process::getuid().as_raw().to_string(),
+            member,
+            cwd: std::env::current_dir().ok().map(|path| bounded(path.display().to_string())),
+            parent: parent_program(),
+            tty,
+            ci: audit::ci_from(&is_set).map(str::to_owned),
+            agent: audit::agent_from(&is_set).map(str::to_owned),
+        }
+    }
+}
+
+/// The name of the program that started this one, where the system tells.
+fn parent_program() -> Option<String> {
+    let parent = rustix::process::getppid()?.as_raw_nonzero();
+    let path = PathBuf::from(format!("/proc/{parent}/comm"));
+    let name = vault::store::read(&path, 64).ok()?;
+    Some(String::from_utf8_lossy(&name).trim_end().to_owned())
+}
+
+/// A file that is behind what was seen may be read; nothing is sealed or signed on top of it.
+fn check_standing(vault: &Vault, memory: &vault::Memory) -> Result<(), CommandError> {
+    let sections = all_sections(vault)?;
+    let sections: Vec<&Section<'_>> = sections.iter().collect();
+    let standing = memory.compare(vault, &sections).map_err(vault::Error::from)?;
+    match standing.warnings.into_iter().next() {
+        Some(warning) => Err(CommandError::BehindForWriting(warning)),
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn all_sections(vault: &Vault) -> Result<Vec<Section<'_>>, CommandError> {
+    vault.team().profiles().keys().map(|profile| Ok(vault.section(profile)?)).collect()
+}
+
+/// `VLT_AUDIT`: a file, `fd:N` or `stderr`.
+fn open_sink(text: &OsStr) -> Result<Sink, CommandError> {
+    if text == "stderr" {
+        return Ok(Sink::writer("stderr", Box::new(std::io::stderr()))?);
+    }
+    if let Some(number) = text.as_bytes().strip_prefix(b"fd:") {
+        let number = std::str::from_utf8(number).ok().and_then(|digits| digits.parse::<i32>().ok());
+        let number = number.filter(|number| *number >= 0).ok_or(CommandError::AuditSink)?;
+        let file = duplicate(number)?;
+        return Ok(Sink::writer(&format!("fd:{number}"), Box::new(file))?);
+    }
+    Ok(Sink::file(text.as_ref())?)
+}
+
+/// A descriptor of the caller's, as a file of our own that is closed on exec.
+#[expect(unsafe_code, reason = "descriptors that the environment names have no owner in Rust")]
+fn duplicate(number: i32) -> Result<std::fs::File, CommandError> {
+    // SAFETY: fcntl on a number that is no open descriptor fails with EBADF and does nothing;
+    // the duplicate is ours alone.
+    unsafe {
+        let copy = libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3);
+        if copy < 0 { Err(CommandError::AuditSink) } else { Ok(std::fs::File::from_raw_fd(copy)) }
+    }
+}
