@@ -2,6 +2,7 @@
 //! which module may use which; dependencies point down only.
 
 pub mod clock;
+pub mod config;
 pub mod crypto;
 pub mod exec;
 pub mod interchange;
