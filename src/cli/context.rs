@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
 use vault::clock::{Clock, Timestamp};
-use vault::config::{self, Directories, Known, Place, Places, Rollback, Settings, Variables};
+use vault::config::{self, Directories, Known, Overdue, Place, Places, Rollback, Settings, Variables};
 use vault::crypto::{Hash, IdentityKey, ValueKey};
 use vault::exec::process::Original;
 use vault::{DeviceName, Effective, Memory, ProfileName, Section, SecretName, Vault, store};
@@ -27,6 +27,8 @@ pub(crate) struct Context {
     pub(crate) clock: Clock,
     directories: Option<Directories>,
     settings: Option<Settings>,
+    /// `--profile` was given, and not only `VLT_PROFILE`.
+    profile_by_option: bool,
     /// What is being tried, so that a refusal can be recorded as such.
     pub(super) attempt: RefCell<Option<Attempt>>,
     /// The vault of this place, once it is known to be trusted.
@@ -66,6 +68,7 @@ impl Context {
             clock: Clock::System,
             directories: None,
             settings: None,
+            profile_by_option: false,
             attempt: RefCell::new(None),
             known: Cell::new(None),
             acting: RefCell::new(None),
@@ -81,6 +84,7 @@ impl Context {
         let directories = Directories::new(&self.variables)?;
         self.settings = Some(Settings::load(&directories)?);
         self.directories = Some(directories);
+        self.profile_by_option = self.globals.profile.is_some();
         if self.globals.profile.is_none() {
             if let Some(name) = self.variables.profile()? {
                 let name = name.parse().map_err(|error| CommandError::usage(format!("VLT_PROFILE: {error}")))?;
@@ -104,6 +108,10 @@ impl Context {
     /// The profile asked for, or `default`.
     pub(crate) fn profile(&self) -> ProfileName {
         self.globals.profile.clone().unwrap_or_else(|| "default".parse().expect("`default` is a name"))
+    }
+
+    pub(crate) fn profile_by_option(&self) -> bool {
+        self.profile_by_option
     }
 
     /// The vault file that is meant: `--vault`, `VLT_FILE`, or the nearest one upwards.
@@ -248,6 +256,26 @@ impl Context {
     ) -> Result<ValueKey, CommandError> {
         let (_, key) = section.unlock(&opened.vault.id(), opened.vault.team(), &actor.device, &actor.identity)?;
         Ok(key)
+    }
+
+    /// True if `exec` is to say what is overdue, as the configuration has it: always,
+    /// never, or once a day and vault.
+    pub(crate) fn overdue_wanted(&self, opened: &Opened) -> bool {
+        match self.settings().overdue() {
+            Overdue::Always => true,
+            Overdue::Never => false,
+            Overdue::Daily => {
+                let path = opened.state.join("overdue-said");
+                let today = self.now().seconds() / 86_400;
+                let said = store::read_private(&path, 32).ok();
+                if said.is_some_and(|said| *said == format!("{today:020}").into_bytes()) {
+                    return false;
+                }
+                // A reminder that comes once too often is no harm.
+                let _ = store::overwrite_small(&path, format!("{today:020}").as_bytes());
+                true
+            }
+        }
     }
 
     /// Refuses names that change how programs load or run, unless this machine's

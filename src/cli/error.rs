@@ -67,6 +67,8 @@ pub(crate) enum CommandError {
     NoSecret { profile: ProfileName, name: SecretName, meant: Option<String> },
     #[error("no version {0} is kept")]
     NoVersion(u64),
+    #[error("{0} has no earlier value")]
+    NoPrevious(SecretName),
     #[error("{name} is not for {program}: its scope names other programs")]
     OutOfScope { name: SecretName, program: String },
 
@@ -143,6 +145,7 @@ impl CommandError {
             | Self::NoProfile { .. }
             | Self::NoSecret { .. }
             | Self::NoVersion(_)
+            | Self::NoPrevious(_)
             | Self::Config(config::Error::NotFound { .. }) => Exit::Missing,
             Self::Vault(V::NotAMember | V::NoGrant { .. }) | Self::Identity(_) => Exit::Locked,
             Self::Vault(V::Rejected(_) | V::Pin(vault::PinError::Store(store::Error::Busy { .. }))) => Exit::Untrusted,

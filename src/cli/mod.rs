@@ -5,6 +5,7 @@ mod commands;
 mod context;
 mod error;
 mod exit;
+mod git;
 mod input;
 mod record;
 mod table;

@@ -125,6 +125,11 @@ impl Context {
         self.attempt.replace(Some(Attempt { action, profile: Some(profile.clone()), names }));
     }
 
+    /// Says that how it ended is on record already.
+    pub(crate) fn settled(&self) {
+        self.attempt.replace(None);
+    }
+
     /// The audit log of a device for a vault.
     pub(crate) fn trail(
         &self,
@@ -180,8 +185,7 @@ impl Context {
             Ok(values) => Ok((values, trail, receipt)),
             Err(error) => {
                 trail.failed(used, sequence, error.word(), self.now())?;
-                // On record as failed; not a refusal as well.
-                self.attempt.replace(None);
+                self.settled();
                 Err(error)
             }
         }

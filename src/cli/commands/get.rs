@@ -1,7 +1,8 @@
-use vault::SecretName;
+use vault::{ProfileName, SecretName};
 
-use crate::cli::context::{Context, Use};
+use crate::cli::context::Context;
 use crate::cli::error::CommandError;
+use crate::cli::record::Use;
 use crate::cli::ui::Ui;
 
 /// Print a value
@@ -23,11 +24,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
-    let opened = cx.open(ui)?;
     let profile = cx.profile();
     cx.attempt("get", &profile, std::slice::from_ref(&args.name));
+    let opened = cx.open(ui)?;
     let effective = cx.effective(ui, &opened, &profile)?;
-    let missing = || vault::Error::NoSecret { profile: profile.clone(), name: args.name.clone() };
+    let missing = || cx.no_secret(effective.sections(), &profile, &args.name);
     let section = &effective.sections()[effective.find(&args.name).ok_or_else(missing)?];
     let secret = section.secret(&args.name)?.ok_or_else(missing)?;
     let (version, sealed) = match args.version {
@@ -41,13 +42,12 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     };
     let actor = cx.actor(ui, &opened)?;
     let keys = cx.unlock(&opened, &actor, section)?;
-    let pending = cx.begin_use(&opened, &actor, &Use::of("get", section, vec![args.name.to_string()]))?;
-    let value = section.open(&keys, &args.name, version, sealed)?;
-    pending.flush()?;
+    let used = Use::of("get", section, vec![args.name.to_string()]);
+    let (value, ..) = cx.with_use(&opened, &actor, &used, || Ok(section.open(&keys, &args.name, version, sealed)?))?;
     // To standard output, as asked.
     let bytes = value.reveal();
     if args.json {
-        ui.json_value(&args.name, section.name(), version, bytes);
+        ui.json(&Shown::new(&args.name, section.name(), version, bytes));
     } else {
         ui.value(bytes);
         if ui.stdout_is_terminal() && !bytes.ends_with(b"\n") {
@@ -55,4 +55,24 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         }
     }
     Ok(())
+}
+
+/// `{name, profile, version, value}`; `value_base64` when it is not UTF-8.
+#[derive(serde::Serialize)]
+struct Shown<'a> {
+    name: &'a str,
+    profile: &'a str,
+    version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_base64: Option<String>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(name: &'a SecretName, profile: &'a ProfileName, version: u64, bytes: &'a [u8]) -> Self {
+        let value = std::str::from_utf8(bytes).ok();
+        let value_base64 = value.is_none().then(|| vault::crypto::to_base64(bytes));
+        Self { name: name.as_str(), profile: profile.as_str(), version, value, value_base64 }
+    }
 }

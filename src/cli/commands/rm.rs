@@ -1,7 +1,8 @@
 use vault::SecretName;
 
-use crate::cli::context::{Change, Context, Edit};
+use crate::cli::context::Context;
 use crate::cli::error::CommandError;
+use crate::cli::record::{Change, Edit};
 use crate::cli::ui::Ui;
 
 /// Remove secrets
@@ -25,7 +26,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let profile = cx.profile();
     let sections = cx.sections(ui, &opened, std::slice::from_ref(&profile))?;
     if let Some(name) = args.names.iter().find(|name| !sections[0].contains(name)) {
-        return Err(cx.no_secret(&opened, &profile, name));
+        return Err(cx.no_secret(&sections, &profile, name));
     }
     let list = args.names.iter().map(SecretName::as_str).collect::<Vec<_>>().join(", ");
     if args.dry_run {

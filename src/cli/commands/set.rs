@@ -4,9 +4,10 @@ use vault::secret_value::SecretValue;
 use vault::{ProviderName, RotateEvery, Secret, SecretName, Text, Value, provider};
 
 use crate::cli::args::{Metadata, Unshown};
-use crate::cli::context::{Change, Context, Edit};
+use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::input;
+use crate::cli::record::{Change, Edit};
 use crate::cli::ui::Ui;
 
 /// Store a value, or change what is known about it

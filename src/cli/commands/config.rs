@@ -1,0 +1,60 @@
+use vault::config::Settings;
+
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::ui::Ui;
+
+/// Show or change the configuration of this machine
+///
+/// Without a key all settings are shown. No project file can change them.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// The setting, for example `rollback`
+    key: Option<String>,
+
+    /// Its new value
+    #[arg(conflicts_with = "unset")]
+    value: Option<String>,
+
+    /// Take the setting back to its default
+    #[arg(long, requires = "key")]
+    unset: bool,
+
+    /// Print an object
+    #[arg(long, conflicts_with = "value")]
+    json: bool,
+}
+
+pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
+    let Some(key) = &args.key else { return show(cx, ui, args.json, Settings::keys()) };
+    let Some(known) = Settings::keys().iter().find(|known| *known == key) else {
+        return Err(vault::config::Error::UnknownSetting.into());
+    };
+    if args.value.is_none() && !args.unset {
+        return show(cx, ui, args.json, std::slice::from_ref(known));
+    }
+    let mut settings = Settings::load(cx.directories())?;
+    match &args.value {
+        Some(value) => settings.set(key, value)?,
+        None => settings.unset(key)?,
+    }
+    Ok(settings.save(cx.directories())?)
+}
+
+fn show(cx: &Context, ui: &mut Ui, json: bool, keys: &[&'static str]) -> Result<(), CommandError> {
+    let settings = cx.settings();
+    if json {
+        let values: std::collections::BTreeMap<_, _> = keys.iter().map(|key| (*key, settings.get(key))).collect();
+        ui.json(&values);
+    } else if let [key] = keys {
+        if let Some(value) = settings.get(key) {
+            ui.line(&crate::cli::ui::clean(&value));
+        }
+    } else {
+        for key in keys {
+            let value = settings.get(key).unwrap_or_default();
+            ui.line(format!("{key:<12} {}", crate::cli::ui::clean(&value)).trim_end());
+        }
+    }
+    Ok(())
+}

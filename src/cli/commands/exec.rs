@@ -1,0 +1,327 @@
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use vault::exec::environment::Environment;
+use vault::exec::sealed_file::SealedFile;
+use vault::exec::{launch, process, program};
+use vault::rotation::{self, State};
+use vault::secret_value::SecretValue;
+use vault::{Effective, Secret, SecretName};
+
+use crate::cli::args::Pair;
+use crate::cli::context::{Context, Opened};
+use crate::cli::error::CommandError;
+use crate::cli::record::Use;
+use crate::cli::ui::Ui;
+
+/// Run a command with secrets in its environment
+///
+/// Without a selection the command gets every secret of the profile and of
+/// those it extends. This process is replaced by the command: signals, terminal
+/// and exit status are the command's own. Failures of vault itself are 125, a
+/// command that cannot be run is 126, one that is not found 127.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example: vault exec -- python app.py")]
+pub(crate) struct Args {
+    /// Only these secrets
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    only: Vec<SecretName>,
+
+    /// All but these secrets
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', conflicts_with = "only")]
+    except: Vec<SecretName>,
+
+    /// Give a secret under another name (repeat for several); `SECRET@previous` is the value before
+    #[arg(long = "as", value_name = "VARIABLE=SECRET")]
+    renamed: Vec<Pair>,
+
+    /// Put a secret in a sealed in-memory file, and the file's path in VARIABLE
+    #[arg(long = "file", value_name = "VARIABLE=SECRET")]
+    files: Vec<Pair>,
+
+    /// Fail unless this secret is there
+    #[arg(long, value_name = "NAME")]
+    require: Vec<SecretName>,
+
+    /// Pass nothing of the environment but the secrets
+    #[arg(long)]
+    pristine: bool,
+
+    /// Variables that are set already win over secrets
+    #[arg(long, conflicts_with = "pristine")]
+    no_override: bool,
+
+    /// Allow this name although it changes how programs load or run
+    #[arg(long = "allow-name", value_name = "NAME")]
+    allow_names: Vec<String>,
+
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// One variable the command is to get.
+struct Wanted {
+    variable: String,
+    name: SecretName,
+    /// Position of its section in the lineage.
+    section: usize,
+    secret: Secret,
+    previous: bool,
+    as_file: bool,
+}
+
+pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
+    let profile = cx.profile();
+    cx.attempt("exec", &profile, &args.only);
+    let (command, arguments) = args.command.split_first().ok_or(CommandError::Internal("no command"))?;
+
+    // Find: the program, the vault, the secrets. Everything here was verified by `open` and `effective`.
+    let program = program::find(command, cx.variables.search_path().as_deref())?;
+    let opened = cx.open(ui)?;
+    let effective = cx.effective(ui, &opened, &profile)?;
+    let wanted = select(cx, ui, args, &effective, &program)?;
+    warn_of_age(cx, ui, &opened, &effective, &wanted);
+
+    // Unlock: one grant for each profile that something is taken from.
+    let used: BTreeSet<usize> = wanted.iter().map(|wanted| wanted.section).collect();
+    let actor = if used.is_empty() { None } else { Some(cx.actor(ui, &opened)?) };
+    let mut keys = Vec::new();
+    for position in 0..effective.sections().len() {
+        let key = match &actor {
+            Some(actor) if used.contains(&position) => Some(cx.unlock(&opened, actor, &effective.sections()[position])?),
+            _ => None,
+        };
+        keys.push(key);
+    }
+
+    // Open and record: the record is on its way to the disk while values are opened.
+    let use_of = describe(args, &effective, &wanted, &program);
+    let open = || -> Result<Vec<SecretValue>, CommandError> {
+        wanted
+            .iter()
+            .map(|wanted| {
+                let section = &effective.sections()[wanted.section];
+                let key = keys[wanted.section].as_ref().ok_or(CommandError::Internal("a key is missing"))?;
+                let (version, sealed) = if wanted.previous {
+                    let earlier = wanted.secret.earlier.first().ok_or(CommandError::NoVersion(0))?;
+                    (earlier.version, &earlier.value)
+                } else {
+                    (wanted.secret.version, &wanted.secret.value)
+                };
+                Ok(section.open(key, &wanted.name, version, sealed)?)
+            })
+            .collect()
+    };
+    let (values, recorded) = match &actor {
+        Some(actor) => {
+            let (values, trail, receipt) = cx.with_use(&opened, actor, &use_of, open)?;
+            (values, Some((trail, receipt)))
+        }
+        // Nothing is used, so there is nothing to record.
+        None => (Vec::new(), None),
+    };
+
+    // Run. From here on only a failure comes back.
+    let error = start(cx, args, &opened, &program, arguments, &wanted, &values);
+    let error = CommandError::from(error);
+    if let Some((mut trail, receipt)) = recorded {
+        trail.failed(&use_of, receipt.head.sequence, error.word(), cx.now())?;
+        cx.settled();
+    }
+    Err(error)
+}
+
+fn start(
+    cx: &Context,
+    args: &Args,
+    opened: &Opened,
+    program: &program::Program,
+    arguments: &[OsString],
+    wanted: &[Wanted],
+    values: &[SecretValue],
+) -> vault::exec::Error {
+    let inherited = process::inherited();
+    let chosen = chosen_by_option(cx, opened);
+    let mut files = Vec::new();
+    for (wanted, value) in wanted.iter().zip(values) {
+        files.push(if wanted.as_file {
+            match SealedFile::create(value) {
+                Ok(file) => Some(file),
+                Err(error) => return error,
+            }
+        } else {
+            None
+        });
+    }
+    let mut environment = if args.pristine {
+        Environment::pristine()
+    } else {
+        Environment::new(inherited.iter().copied())
+    };
+    // What was chosen by option holds for nested calls as well.
+    for (name, value) in &chosen {
+        if let Err(error) = environment.set_path(name, value) {
+            return error;
+        }
+    }
+    if args.no_override {
+        environment = environment.no_override();
+    }
+    for ((wanted, value), file) in wanted.iter().zip(values).zip(&files) {
+        let set = match file {
+            Some(file) => environment.set_path(&wanted.variable, file.path()),
+            None => environment.set(&wanted.variable, value),
+        };
+        if let Err(error) = set {
+            return error;
+        }
+    }
+    if let Err(error) = environment.check(program, arguments) {
+        return error;
+    }
+    launch::launch(program, arguments, &environment, &cx.original)
+}
+
+/// `VLT_FILE` and `VLT_PROFILE` for what `--vault` and `--profile` said.
+fn chosen_by_option(cx: &Context, opened: &Opened) -> Vec<(&'static str, String)> {
+    let mut chosen = Vec::new();
+    if cx.globals.vault.is_some() {
+        if let Some(path) = std::fs::canonicalize(&opened.path).ok().and_then(|path| path.into_os_string().into_string().ok()) {
+            chosen.push(("VLT_FILE", path));
+        }
+    }
+    if let Some(profile) = cx.globals.profile.as_ref().filter(|_| cx.profile_by_option()) {
+        chosen.push(("VLT_PROFILE", profile.to_string()));
+    }
+    chosen
+}
+
+/// Decides which secrets the command gets, under which names.
+fn select(
+    cx: &Context,
+    ui: &mut Ui,
+    args: &Args,
+    effective: &Effective<'_>,
+    program: &program::Program,
+) -> Result<Vec<Wanted>, CommandError> {
+    let profile = cx.profile();
+    let find = |name: &SecretName| -> Result<(usize, Secret), CommandError> {
+        let missing = || cx.no_secret(effective.sections(), &profile, name);
+        let section = effective.find(name).ok_or_else(missing)?;
+        Ok((section, effective.sections()[section].secret(name)?.ok_or_else(missing)?))
+    };
+    for name in args.require.iter().chain(&args.except) {
+        find(name)?;
+    }
+    let mut wanted = Vec::new();
+    let mut left_out = Vec::new();
+    let explicit = !args.only.is_empty() || (args.except.is_empty() && !(args.renamed.is_empty() && args.files.is_empty()));
+    if explicit {
+        for name in &args.only {
+            let (section, secret) = find(name)?;
+            check_scope(name, &secret, program)?;
+            wanted.push(plain(name, section, secret));
+        }
+    } else {
+        for (name, section) in effective.names() {
+            let name: SecretName = name.parse().map_err(|_| CommandError::Internal("an unchecked name"))?;
+            if args.except.contains(&name) {
+                continue;
+            }
+            let (section, secret) = (section, effective.sections()[section].secret(&name)?);
+            let Some(secret) = secret else { continue };
+            if in_scope(&secret, program) {
+                wanted.push(plain(&name, section, secret));
+            } else if args.require.contains(&name) {
+                check_scope(&name, &secret, program)?;
+            } else {
+                left_out.push(name.to_string());
+            }
+        }
+    }
+    for (pair, as_file) in args.renamed.iter().map(|pair| (pair, false)).chain(args.files.iter().map(|pair| (pair, true))) {
+        let (section, secret) = find(&pair.secret)?;
+        check_scope(&pair.secret, &secret, program)?;
+        if pair.previous && secret.earlier.is_empty() {
+            return Err(CommandError::NoPrevious(pair.secret.clone()));
+        }
+        // The same variable asked for twice: the more explicit request wins.
+        let variable = pair.variable.to_string();
+        wanted.retain(|wanted| wanted.variable != variable);
+        wanted.push(Wanted { variable, name: pair.secret.clone(), section, secret, previous: pair.previous, as_file });
+    }
+    for wanted in &wanted {
+        if !cx.allows_name(&wanted.variable, &args.allow_names) {
+            let name = wanted.variable.parse().map_err(|_| CommandError::Internal("an unchecked name"))?;
+            return Err(CommandError::DangerousName(name));
+        }
+    }
+    if !left_out.is_empty() {
+        ui.warn(&format!("left out, because their scope names other programs: {}", left_out.join(", ")));
+    }
+    Ok(wanted)
+}
+
+fn plain(name: &SecretName, section: usize, secret: Secret) -> Wanted {
+    Wanted { variable: name.to_string(), name: name.clone(), section, secret, previous: false, as_file: false }
+}
+
+/// A guard against mistakes, not against programs: any program can start another.
+fn in_scope(secret: &Secret, program: &program::Program) -> bool {
+    let commands = &secret.scope.commands;
+    commands.is_empty() || commands.iter().any(|allowed| program.matches(allowed.as_str()))
+}
+
+fn check_scope(name: &SecretName, secret: &Secret, program: &program::Program) -> Result<(), CommandError> {
+    if in_scope(secret, program) {
+        return Ok(());
+    }
+    Err(CommandError::OutOfScope { name: name.clone(), program: program.argv0.to_string_lossy().into_owned() })
+}
+
+fn describe(args: &Args, effective: &Effective<'_>, wanted: &[Wanted], program: &program::Program) -> Use {
+    let names = wanted.iter().map(|wanted| {
+        let previous = if wanted.previous { "@previous" } else { "" };
+        if wanted.variable == wanted.name.as_str() && !wanted.previous {
+            wanted.variable.clone()
+        } else {
+            format!("{}={}{previous}", wanted.variable, wanted.name)
+        }
+    });
+    let mut used = Use::of("exec", &effective.sections()[0], names.collect());
+    used.command = Some(program.argv0.to_string_lossy().chars().take(1000).collect());
+    let dangerous = wanted.iter().filter(|wanted| vault::exec::names::changes_how_programs_run(&wanted.variable));
+    used.overrides.extend(dangerous.map(|wanted| format!("allow-name:{}", wanted.variable)));
+    used.overrides.extend(args.pristine.then(|| "pristine".to_owned()));
+    used
+}
+
+/// One line about what is overdue among the secrets in use.
+fn warn_of_age(cx: &Context, ui: &mut Ui, opened: &Opened, effective: &Effective<'_>, wanted: &[Wanted]) {
+    let newest = opened.vault.newest_signed(effective.sections().iter());
+    let now = rotation::effective_now(cx.now(), Some(newest)).now;
+    let mut overdue: Vec<(u64, &str)> = Vec::new();
+    for wanted in wanted {
+        let (_, status) = rotation::assess(&wanted.secret, effective.sections()[wanted.section].policy(), now);
+        if matches!(status.state, State::Expired | State::Overdue) {
+            let over = status.due_at.map_or(0, |due| now.since(due) / 86_400);
+            overdue.push((over, wanted.name.as_str()));
+        }
+    }
+    if overdue.is_empty() || !cx.overdue_wanted(opened) {
+        return;
+    }
+    overdue.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
+    let list: Vec<String> = overdue.iter().take(3).map(|(days, name)| format!("{name} ({})", plural(*days, "day"))).collect();
+    let more = if overdue.len() > 3 { format!(" and {} more", overdue.len() - 3) } else { String::new() };
+    ui.warn(&format!(
+        "{} overdue for rotation: {}{more}; see `vault list`",
+        plural(overdue.len() as u64, "key"),
+        list.join(", ")
+    ));
+}
+
+fn plural(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}

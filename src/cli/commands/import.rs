@@ -1,0 +1,197 @@
+use std::path::{Path, PathBuf};
+
+use vault::clock::{Span, Timestamp};
+use vault::interchange::{Entry, Parsed, dotenv, json};
+use vault::{Exposure, RotateEvery, SecretName, Text, Value, provider, store};
+
+use super::set::describe;
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::record::{Change, Edit};
+use crate::cli::{git, input};
+use crate::cli::ui::Ui;
+
+/// Largest text that is imported.
+const MAX_IMPORT: u64 = 64 << 20;
+
+/// Take over a `.env` file
+///
+/// Says what was skipped and why, and then ends with status 1. How old the
+/// values are is not known, so their age reads "at least" unless `--created`
+/// says better. If git ever tracked the file, what came from it is marked as
+/// exposed. The file itself is left as it is.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// The file; `-` is standard input
+    #[arg(default_value = ".env", allow_hyphen_values = true)]
+    file: PathBuf,
+
+    /// What it is written in; without it, the name of the file tells
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+
+    /// When the values were made
+    #[arg(long, value_name = "DATE")]
+    created: Option<Timestamp>,
+
+    /// Rotate the values at this age
+    #[arg(long, value_name = "DURATION")]
+    rotate_every: Option<Span>,
+
+    /// Allow this name although it changes how programs load or run
+    #[arg(long = "allow-name", value_name = "NAME")]
+    allow_names: Vec<String>,
+
+    /// Report what would be imported, and change nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Dotenv,
+    Json,
+}
+
+pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
+    let opened = cx.open(ui)?;
+    let profile = cx.profile();
+    if let Some(created) = args.created.filter(|created| *created > cx.now()) {
+        return Err(CommandError::usage(format!("created in the future: {created}")));
+    }
+    let from_input = args.file == Path::new("-");
+    let text = if from_input {
+        input::text_from_standard_input(MAX_IMPORT as usize)?
+    } else {
+        vault::secret_value::SecretValue::new(store::read(&args.file, MAX_IMPORT)?)
+    };
+    let is_json = args.file.extension().is_some_and(|ending| ending == "json");
+    let format = args.format.unwrap_or(if is_json { Format::Json } else { Format::Dotenv });
+    // The text goes through the parser, which puts each value into memory that is wiped.
+    let Parsed { entries, skipped } = match format {
+        Format::Dotenv => dotenv::parse(text.reveal()),
+        Format::Json => json::parse(text.reveal())?,
+    };
+    drop(text);
+
+    let mut problems: Vec<String> = skipped
+        .iter()
+        .map(|skipped| match &skipped.name {
+            Some(name) => format!("line {}: skipped {name}: {}", skipped.line, skipped.reason),
+            None => format!("line {}: skipped: {}", skipped.line, skipped.reason),
+        })
+        .collect();
+    let mut taken: Vec<(SecretName, Entry)> = Vec::new();
+    for entry in entries {
+        let Ok(name) = entry.name.parse::<SecretName>() else { continue };
+        if cx.allows_name(name.as_str(), &args.allow_names) {
+            taken.push((name, entry));
+        } else {
+            problems.push(format!(
+                "line {}: skipped {name}: it changes how programs load or run (`--allow-name {name}` takes it)",
+                entry.line
+            ));
+        }
+    }
+    for problem in &problems {
+        ui.warn(problem);
+    }
+    let end = if problems.is_empty() { Ok(()) } else { Err(CommandError::Said(Exit::Found)) };
+    if taken.is_empty() {
+        ui.note("nothing to import");
+        return end;
+    }
+    if args.dry_run {
+        let names: Vec<&str> = taken.iter().map(|(name, _)| name.as_str()).collect();
+        ui.note(&format!("would import into profile {profile}: {}", names.join(", ")));
+        return end;
+    }
+    let was_tracked = !from_input && git::was_ever_tracked(&args.file);
+    let why: Option<Text> = was_tracked
+        .then(|| format!("{} was in git", args.file.file_name().unwrap_or_default().to_string_lossy()))
+        .and_then(|why| why.parse().ok());
+    let names: Vec<SecretName> = taken.iter().map(|(name, _)| name.clone()).collect();
+    let outcome = cx.change(ui, &opened, &Change::of("import", &profile, &names), |tx, signer, now| {
+        let (section, key) = tx.profile(&profile, signer)?;
+        let mut counts = Counts::default();
+        for (name, entry) in &taken {
+            let existed = section.secrets.contains_key(name);
+            let value = Value {
+                value: &entry.value,
+                set_at: args.created.unwrap_or(now),
+                age_at_least: args.created.is_none(),
+            };
+            let (secret, new) = vault::store_value(section, key, name, &value, &signer.device, now)?;
+            let before = secret.clone();
+            if let Some(span) = args.rotate_every {
+                secret.policy.rotate_every = Some(RotateEvery::Every(span));
+            }
+            if secret.provider.is_none() {
+                // The bytes are looked at for a known prefix and go nowhere.
+                let detected = provider::detect(name.as_str(), Some(entry.value.reveal()));
+                secret.provider = detected.and_then(|detected| detected.provider.id.parse().ok());
+            }
+            if let Some(why) = &why {
+                if !secret.exposed.iter().any(|exposure| exposure.why == *why) {
+                    secret.exposed.push(Exposure { at: now, to: None, why: why.clone() });
+                }
+            }
+            match (new, existed) {
+                (true, false) => counts.added += 1,
+                (true, true) => counts.updated += 1,
+                (false, _) => counts.equal += 1,
+            }
+            counts.changed |= new || *secret != before;
+        }
+        Ok(if counts.changed { Edit::Changed(counts) } else { Edit::Unchanged(counts) })
+    })?;
+    let (Edit::Changed(counts) | Edit::Unchanged(counts)) = outcome;
+    ui.note(&format!("imported into profile {profile}: {counts}"));
+    report(ui, args, &taken, was_tracked, from_input);
+    end
+}
+
+#[derive(Default)]
+struct Counts {
+    added: usize,
+    updated: usize,
+    equal: usize,
+    changed: bool,
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} new", self.added)?;
+        if self.updated > 0 {
+            write!(f, ", {} with a new value", self.updated)?;
+        }
+        if self.equal > 0 {
+            write!(f, ", {} as they were", self.equal)?;
+        }
+        Ok(())
+    }
+}
+
+fn report(ui: &mut Ui, args: &Args, taken: &[(SecretName, Entry)], was_tracked: bool, from_input: bool) {
+    let literal: Vec<&str> =
+        taken.iter().filter(|(_, entry)| entry.literal_dollar).map(|(name, _)| name.as_str()).collect();
+    if !literal.is_empty() {
+        ui.note(&format!("`$` was kept as it is, nothing was filled in: {}", literal.join(", ")));
+    }
+    for (name, entry) in taken {
+        let detected = provider::detect(name.as_str(), Some(entry.value.reveal()));
+        if let Some(detected) = detected.filter(|detected| matches!(detected.form, provider::Form::Mismatch(_))) {
+            describe(ui, name, &detected);
+        }
+    }
+    let file = args.file.display();
+    if was_tracked {
+        ui.warn(&format!(
+            "git has tracked {file}, so everybody with the repository has these values; they are marked as exposed"
+        ));
+        ui.hint("rotate them at their providers; `vault list` shows where to begin");
+    } else if !from_input {
+        ui.hint(&format!("once your program runs under `vault exec`, delete the plaintext: rm {file}"));
+    }
+}

@@ -1,0 +1,149 @@
+use vault::clock::Timestamp;
+use vault::rotation::{self, Line, State};
+use vault::{Exposure, Scope, Secret, SecretName, provider};
+
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::table::{Cell, Table};
+use crate::cli::ui::{Tone, Ui};
+
+/// List secrets, most urgent first
+///
+/// Needs no identity: names, dates and scope are readable, values are not.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Print an array of objects
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
+    let opened = cx.open(ui)?;
+    let profile = cx.profile();
+    let effective = cx.effective(ui, &opened, &profile)?;
+    let newest = opened.vault.newest_signed(effective.sections().iter());
+    let honest = rotation::effective_now(cx.now(), Some(newest));
+    if honest.behind && newest.since(cx.now()) > 60 {
+        ui.warn(&format!("the clock of this machine is behind {newest}, the newest time on record; ages count from there"));
+    } else if rotation::ahead(Some(newest), cx.now()) {
+        ui.warn(&format!("something in the vault is signed as of {newest}, which is more than a day ahead"));
+    }
+    let mut entries = Vec::new();
+    for (name, position) in effective.names() {
+        let name: SecretName = name.parse().map_err(|_| CommandError::Internal("an unchecked name"))?;
+        let section = &effective.sections()[position];
+        if let Some(secret) = section.secret(&name)? {
+            entries.push(Entry::new(&name, section.name().as_str(), section.policy(), secret, honest.now));
+        }
+    }
+    let mut lines: Vec<Line> = entries.iter().map(|entry| entry.line.clone()).collect();
+    rotation::sort(&mut lines);
+    // The order of the lines, for the entries they came from.
+    entries.sort_by_key(|entry| lines.iter().position(|line| *line == entry.line));
+    if args.json {
+        ui.json(&entries.iter().map(Entry::json).collect::<Vec<_>>());
+        return Ok(());
+    }
+    if entries.is_empty() {
+        ui.note(&format!("no secrets in profile {profile} yet; `vault import .env` or `vault set NAME` adds some"));
+        return Ok(());
+    }
+    let inherited = effective.sections().len() > 1;
+    let mut table = Table::new(&["NAME", "STATE", "AGE", "DUE", "LIFE", "PROVIDER", "SCOPE", "PROFILE"]);
+    for entry in &entries {
+        let (line, tone) = (&entry.line, tone(entry.line.state));
+        table.row(vec![
+            Cell::toned(Tone::Bold, line.name.clone()),
+            Cell::toned(tone, line.state.to_string()),
+            Cell::new(rotation::age_text(line.age_seconds, line.at_least)),
+            Cell::toned(tone, rotation::due_text(line.due_at, honest.now)),
+            Cell::toned(tone, rotation::bar(line.life_used, 8).trim_end()),
+            Cell::new(entry.secret.provider.as_ref().map_or("", |provider| provider.as_str())),
+            Cell::toned(Tone::Faint, scope_text(&entry.secret.scope)),
+            Cell::toned(Tone::Faint, if inherited { line.profile.as_str() } else { "" }),
+        ]);
+    }
+    table.print(ui);
+    Ok(())
+}
+
+/// A secret with its state; what `list`, `show` and the due list have in common.
+pub(super) struct Entry {
+    pub(super) line: Line,
+    pub(super) secret: Secret,
+    pub(super) policy: rotation::Policy,
+}
+
+impl Entry {
+    pub(super) fn new(
+        name: &SecretName,
+        profile: &str,
+        policy: &vault::PolicyFields,
+        secret: Secret,
+        now: Timestamp,
+    ) -> Self {
+        let (policy, status) = rotation::assess(&secret, policy, now);
+        Self { line: Line::new(profile, name.as_str(), &status), secret, policy }
+    }
+
+    pub(super) fn json(&self) -> Json<'_> {
+        let (line, secret) = (&self.line, &self.secret);
+        Json {
+            name: &line.name,
+            profile: &line.profile,
+            state: line.state,
+            version: secret.version,
+            set_at: secret.set_at,
+            age_days: line.age_seconds / 86_400,
+            age_at_least: line.at_least,
+            rotate_every: Some(self.policy.rotate_every.to_string()).filter(|text| !text.is_empty()),
+            due_at: line.due_at,
+            expires_at: secret.expires_at,
+            provider: secret.provider.as_ref().map(|provider| provider.as_str()),
+            owner: self.policy.owner.as_deref(),
+            exposed: &secret.exposed,
+            scope: &secret.scope,
+        }
+    }
+}
+
+/// The keys that scripts rely on.
+#[derive(serde::Serialize)]
+pub(super) struct Json<'a> {
+    name: &'a str,
+    profile: &'a str,
+    state: State,
+    version: u64,
+    set_at: Timestamp,
+    age_days: u64,
+    age_at_least: bool,
+    rotate_every: Option<String>,
+    due_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    provider: Option<&'a str>,
+    owner: Option<&'a str>,
+    exposed: &'a [Exposure],
+    scope: &'a Scope,
+}
+
+pub(super) fn tone(state: State) -> Tone {
+    match state {
+        State::Expired | State::Exposed | State::Overdue => Tone::Bad,
+        State::Due => Tone::Attention,
+        State::Fresh => Tone::Good,
+        _ => Tone::Faint,
+    }
+}
+
+/// The scope in a few words; only `commands` is enforced, by `exec`.
+fn scope_text(scope: &Scope) -> String {
+    let lists = [&scope.commands, &scope.hosts, &scope.permissions, &scope.methods, &scope.paths];
+    let words: Vec<&str> = lists.into_iter().flatten().map(vault::Text::as_str).collect();
+    words.join(", ")
+}
+
+/// The page where a provider's keys are rotated by hand.
+pub(super) fn console(secret: &Secret) -> Option<&'static str> {
+    let provider = provider::by_id(secret.provider.as_ref()?.as_str())?;
+    Some(provider.console).filter(|page| !page.is_empty())
+}

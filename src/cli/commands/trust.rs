@@ -1,0 +1,88 @@
+use vault::audit::{Event, Outcome};
+use vault::config::{Known, Place, Places};
+use vault::{Memory, Section, Vault};
+
+use crate::cli::context::{Context, read_vault};
+use crate::cli::error::CommandError;
+use crate::cli::record::all_sections;
+use crate::cli::ui::Ui;
+
+/// Confirm the vault of this place
+///
+/// Shows its fingerprint; ask a teammate whether it is the same. Without a
+/// terminal VLT_VAULT_ID must name it. Where the file is older than one seen
+/// before, this is how going back is accepted.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {}
+
+pub(crate) fn run(cx: &mut Context, ui: &mut Ui, _args: &Args) -> Result<(), CommandError> {
+    let (path, _) = cx.vault_path()?;
+    let place = Place::of(&path)?;
+    let vault = Vault::read(read_vault(&path)?, &[])?;
+    let id = vault.id();
+    let text = id.to_string();
+    match Places::load(cx.directories())?.known(&place) {
+        Known::Id(known) if known == text => {}
+        Known::Unknown => confirm_place(cx, ui, &place, &vault, &path)?,
+        Known::Id(known) => {
+            let known = known.parse().map_err(|_| CommandError::damaged_places())?;
+            return Err(CommandError::OtherVault { path, known });
+        }
+        Known::Conflict { .. } => return Err(CommandError::ConflictingPlaces { path }),
+    }
+    cx.known.set(Some(id));
+    let state = cx.directories().vault_state(&text);
+    let mut memory = Memory::load(&state, id).map_err(vault::Error::from)?;
+    let sections = all_sections(&vault)?;
+    let sections: Vec<&Section<'_>> = sections.iter().collect();
+    let standing = memory.compare(&vault, &sections).map_err(vault::Error::from)?;
+    if standing.warnings.is_empty() {
+        if memory.learn(&vault, &sections, &[]) {
+            memory.save(&state, cx.globals.lock_timeout()).map_err(vault::Error::from)?;
+        }
+        ui.note(&format!("{} is trusted here: {text}", path.display()));
+        return Ok(());
+    }
+    for warning in &standing.warnings {
+        ui.warn(&warning.to_string());
+    }
+    let accepted = ui.confirm("Take this older file as the right one from now on?").map_err(CommandError::Terminal)?;
+    if !accepted {
+        return Err(CommandError::BehindForWriting(standing.warnings[0].clone()));
+    }
+    let reasons: Vec<String> = standing.warnings.iter().map(ToString::to_string).collect();
+    let event = Event { reason: Some(reasons.join("; ").chars().take(1000).collect()), ..Event::new("trust", Outcome::Done) };
+    cx.note_event(&id, memory.device(), None, &event)?;
+    memory.accept(&vault, &sections);
+    memory.overwrite(&state, cx.globals.lock_timeout()).map_err(vault::Error::from)?;
+    ui.note("accepted; writing is possible again");
+    Ok(())
+}
+
+fn confirm_place(
+    cx: &Context,
+    ui: &mut Ui,
+    place: &Place,
+    vault: &Vault,
+    path: &std::path::Path,
+) -> Result<(), CommandError> {
+    let id = vault.id();
+    let (members, profiles) = (vault.team().members(), vault.team().profiles());
+    let join = |names: Vec<&str>| names.join(", ");
+    ui.note(&format!("vault    {}", path.display()));
+    ui.note(&format!("id       {id}"));
+    ui.note(&format!("members  {}", join(members.keys().map(|name| name.as_str()).collect())));
+    ui.note(&format!("profiles {}", join(profiles.keys().map(|name| name.as_str()).collect())));
+    let confirmed = match cx.variables.vault_id()? {
+        Some(asked) if asked == id.to_string() => true,
+        Some(_) => return Err(CommandError::NotTheVaultAsked { id }),
+        None => ui
+            .confirm("Ask somebody on the team for the id. Is it the same?")
+            .map_err(CommandError::Terminal)?,
+    };
+    if !confirmed {
+        return Err(CommandError::UnknownPlace { path: path.to_path_buf(), id });
+    }
+    cx.trust(place, vault)?;
+    cx.note_event(&id, None, None, &Event::new("trust", Outcome::Done)).map(drop)
+}

@@ -1,0 +1,62 @@
+//! Where the identity of a command comes from: the search of `vault::identity`, with
+//! this terminal to ask on and the sealed identities of this vault.
+
+use vault::Vault;
+use vault::crypto::IdentityKey;
+use vault::identity::{self, PromptError, Request, Slot};
+
+use super::context::Context;
+use super::error::CommandError;
+use super::ui::Ui;
+
+/// Finds and unlocks the identity.
+pub(crate) fn identity(cx: &Context, ui: &mut Ui, vault: &Vault) -> Result<IdentityKey, CommandError> {
+    let slots = slots(vault);
+    let request = request(cx, &slots, cx_device(cx));
+    let found = if ui.can_ask() {
+        let mut ask = |label: &str| match ui.hidden(&capitalized(label)) {
+            Ok(Some(passphrase)) => Ok(passphrase),
+            Ok(None) => Err(PromptError::Cancelled),
+            Err(error) => Err(PromptError::Terminal(error)),
+        };
+        identity::find(&request, Some(&mut ask))?
+    } else {
+        identity::find(&request, None)?
+    };
+    Ok(found.identity)
+}
+
+/// The sealed identities that a vault carries.
+pub(crate) fn slots(vault: &Vault) -> Vec<Slot> {
+    let team = vault.team();
+    let devices = team.devices().iter().filter(|(_, device)| device.active);
+    let sealed = devices.filter_map(|(name, device)| {
+        Some(Slot {
+            device: name.to_string(),
+            recipient: device.recipient.clone(),
+            signing_key: device.signing_key?,
+            sealed: device.sealed.clone()?,
+        })
+    });
+    sealed.collect()
+}
+
+pub(crate) fn request<'a>(cx: &'a Context, slots: &'a [Slot], device: Option<&'a str>) -> Request<'a> {
+    Request {
+        flag: cx.globals.identity.as_deref(),
+        variables: &cx.variables,
+        directories: cx.directories(),
+        settings: cx.settings(),
+        slots,
+        device,
+    }
+}
+
+fn cx_device(_cx: &Context) -> Option<&str> {
+    None
+}
+
+fn capitalized(label: &str) -> String {
+    let mut letters = label.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + letters.as_str())
+}
