@@ -4,3 +4,4 @@
 pub mod clock;
 pub mod crypto;
 pub mod secret_value;
+pub mod store;

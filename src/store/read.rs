@@ -1,0 +1,157 @@
+//! Reading a whole file within a bound.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::buffer::spare_capacity;
+use rustix::fs::OFlags;
+use rustix::io::retry_on_intr;
+use zeroize::Zeroizing;
+
+use super::{Error, check_private, open_regular};
+
+/// Reads a regular file of at most `max` bytes.
+///
+/// # Errors
+/// [`Error::Missing`], [`Error::NotRegular`] at once for anything but a file
+/// (links included), [`Error::TooLarge`] before reading, or as soon as a file
+/// that grows or hides its size passes `max`; [`Error::Io`].
+pub fn read(path: &Path, max: u64) -> Result<Vec<u8>, Error> {
+    let (fd, stat) = open_regular(path, OFlags::RDONLY)?;
+    let mut bytes = read_bounded(&fd, u64::try_from(stat.st_size).unwrap_or(0), path, max)?;
+    Ok(std::mem::take(&mut *bytes))
+}
+
+/// Reads a file that only its owner, the current effective user, can open.
+/// Every copy of the bytes is wiped.
+///
+/// # Errors
+/// As [`read`], and [`Error::NotOurs`] or [`Error::TooWide`] (any permission
+/// for group or others) before reading.
+pub fn read_private(path: &Path, max: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let (fd, stat) = open_regular(path, OFlags::RDONLY)?;
+    check_private(path, &stat, 0o077)?;
+    read_bounded(&fd, u64::try_from(stat.st_size).unwrap_or(0), path, max)
+}
+
+/// Reads to the end. `size` is what the file claims; `/proc` claims zero.
+fn read_bounded(fd: &OwnedFd, size: u64, path: &Path, max: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let too_large = || Error::TooLarge { path: path.to_path_buf(), max };
+    if size > max {
+        return Err(too_large());
+    }
+    // Room for one byte more, so that the end shows without growing.
+    let limit = usize::try_from(max).unwrap_or(usize::MAX).saturating_add(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).map_or(limit, |size| size + 1)));
+    loop {
+        if bytes.len() >= limit {
+            return Err(too_large());
+        }
+        if bytes.len() == bytes.capacity() {
+            // Grown by hand: a reallocation would leave a copy that nobody wipes.
+            let mut larger =
+                Zeroizing::new(Vec::with_capacity(bytes.len().saturating_mul(2).clamp(4096, limit.max(4096))));
+            larger.extend_from_slice(&bytes);
+            bytes = larger;
+        }
+        let count = retry_on_intr(|| rustix::io::read(fd, spare_capacity(&mut bytes)))
+            .map_err(|errno| Error::io("read", path, errno))?;
+        if count == 0 {
+            return Ok(bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests prepare files")]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn reads_up_to_the_bound_and_not_one_byte_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        for size in [0usize, 1, 4095, 4096, 4097, 100_000] {
+            fs::write(&path, vec![7; size]).unwrap();
+            assert_eq!(read(&path, size as u64).unwrap(), vec![7; size]);
+            assert_eq!(read(&path, u64::MAX).unwrap().len(), size);
+            if size > 0 {
+                let error = read(&path, size as u64 - 1).unwrap_err();
+                assert!(matches!(error, Error::TooLarge { max, .. } if max == size as u64 - 1));
+            }
+        }
+        assert!(matches!(read(&dir.path().join("none"), 9), Err(Error::Missing { .. })));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn everything_but_a_file_is_refused_at_once() {
+        use std::os::unix::fs::symlink;
+        use std::os::unix::net::UnixListener;
+
+        use super::super::Kind;
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        mknodat(CWD, at("fifo"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        fs::create_dir(at("directory")).unwrap();
+        fs::write(at("file"), "victim").unwrap();
+        symlink(at("file"), at("link")).unwrap();
+        symlink(at("none"), at("dangling")).unwrap();
+        let _socket = UnixListener::bind(at("socket")).unwrap();
+        let start = Instant::now();
+        for (path, want) in [
+            (at("fifo"), Kind::Fifo),
+            (at("directory"), Kind::Directory),
+            (at("link"), Kind::Symlink),
+            (at("dangling"), Kind::Symlink),
+            (at("socket"), Kind::Socket),
+            ("/dev/zero".into(), Kind::Device),
+            ("/dev/tty".into(), Kind::Device),
+        ] {
+            for error in [read(&path, 1 << 20).unwrap_err(), read_private(&path, 1 << 20).unwrap_err()] {
+                assert!(matches!(error, Error::NotRegular { kind, .. } if kind == want), "{error}");
+            }
+        }
+        assert!(start.elapsed() < Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_huge_sparse_file_is_refused_before_reading() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sparse");
+        fs::File::create(&path).unwrap().set_len(4 << 30).unwrap();
+        let start = Instant::now();
+        assert!(matches!(read(&path, 64 << 20), Err(Error::TooLarge { .. })));
+        assert!(start.elapsed() < Duration::from_millis(100));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_that_hides_its_size_cannot_pass_the_bound() {
+        let path = Path::new("/proc/self/maps");
+        assert!(read(path, 1 << 20).unwrap().len() > 64);
+        assert!(matches!(read(path, 64), Err(Error::TooLarge { .. })));
+    }
+
+    #[test]
+    fn a_private_file_with_any_bit_for_others_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("identity");
+        fs::write(&path, "secret").unwrap();
+        for mode in [0o644, 0o640, 0o620, 0o610, 0o604, 0o602, 0o601] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let error = read_private(&path, 99).unwrap_err();
+            assert!(matches!(error, Error::TooWide { mode: m, .. } if m == mode), "{error}");
+        }
+        for mode in [0o600, 0o400, 0o700] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(read_private(&path, 99).unwrap().as_slice(), b"secret");
+        }
+    }
+}
