@@ -1,6 +1,7 @@
 //! The library behind `vault`. `docs/decisions.md` and `tests/layers.rs` say
 //! which module may use which; dependencies point down only.
 
+pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod crypto;

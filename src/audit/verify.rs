@@ -1,0 +1,85 @@
+//! Verification: every line against the one before it, one signature per
+//! epoch, and what an anchor elsewhere says.
+//!
+//! One pass, one line in memory beside the last one accepted.
+
+use std::io::BufRead;
+
+use super::finding::{Anchor, Expect, Report};
+use super::lines::{Line, Reader, next_line};
+use super::state::State;
+use super::walk::Walk;
+use super::{Error, Place};
+use crate::store;
+
+/// Verifies a log from its first byte to its end.
+///
+/// Checks the chain of every line, every hand-over and the last signature of
+/// every epoch, which together cover all bytes; `deep` checks the signature
+/// and the form of each record too.
+///
+/// # Errors
+/// [`Error::Read`]; whatever is wrong with the log itself is a finding.
+pub fn verify(mut reader: impl BufRead, expect: &Expect<'_>, deep: bool) -> Result<Report, Error> {
+    let mut walk = Walk::new(expect, deep);
+    let mut line = Vec::new();
+    while !walk.stop {
+        let found = next_line(&mut reader, &mut line).map_err(Error::Read)?;
+        let accepted = match found {
+            Line::End => break,
+            Line::Complete => walk.line(&line),
+            Line::Incomplete => walk.last_line(&line),
+            Line::TooLong => {
+                walk.long_line();
+                false
+            }
+        };
+        if accepted {
+            std::mem::swap(&mut line, &mut walk.text);
+        }
+    }
+    Ok(walk.finish())
+}
+
+/// Verifies the newest log at `place`, with the device's own state as a
+/// further anchor where it is here. Anchors may also be met by an earlier log
+/// of the same device; what else is in those is not reported.
+///
+/// # Errors
+/// [`Error::Read`], [`Error::Store`]. A damaged state is [`Error::Tampered`].
+pub fn verify_place(place: &Place, expect: &Expect<'_>, deep: bool) -> Result<Report, Error> {
+    // Before the log is opened, so that records written meanwhile only make it longer.
+    let state = State::read(place)?;
+    let mut logs = place.generations()?;
+    let newest = match &state {
+        Some(state) => {
+            logs.retain(|(generation, _)| *generation <= state.generation);
+            logs.pop_if(|(generation, _)| *generation == state.generation)
+        }
+        None => logs.pop(),
+    };
+    let mut left: Vec<(usize, Anchor)> = expect.anchors.iter().cloned().enumerate().collect();
+    let mut anchored = Vec::new();
+    for (_, path) in logs {
+        let anchors: Vec<Anchor> = left.iter().map(|(_, anchor)| anchor.clone()).collect();
+        let log = store::Log::open_read_only(&path)?;
+        let report = verify(Reader::new(log, 0), &Expect { anchors: &anchors, ..expect.clone() }, false)?;
+        anchored.extend(report.anchored.iter().map(|n| left[*n].0));
+        left.retain(|(n, _)| !anchored.contains(n));
+    }
+    let mut anchors: Vec<Anchor> = left.iter().map(|(_, anchor)| anchor.clone()).collect();
+    anchors.extend(state.and_then(|state| state.last()).map(|head| Anchor { head, place: "state".into() }));
+    let expect = Expect { anchors: &anchors, ..expect.clone() };
+    let mut report = match newest {
+        Some((_, path)) => {
+            let log = store::Log::open_read_only(&path)?;
+            verify(Reader::new(log, 0), &expect, deep)?
+        }
+        None => verify(std::io::empty(), &expect, deep)?,
+    };
+    // The state is no anchor of the caller's.
+    anchored.extend(report.anchored.iter().filter_map(|n| left.get(*n)).map(|(n, _)| *n));
+    anchored.sort_unstable();
+    report.anchored = anchored;
+    Ok(report)
+}
