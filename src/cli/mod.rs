@@ -7,6 +7,7 @@ mod error;
 mod exit;
 mod git;
 mod input;
+mod readback;
 mod record;
 mod table;
 mod ui;

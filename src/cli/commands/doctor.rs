@@ -1,0 +1,213 @@
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
+
+use vault::config::{Known, Place, Places};
+use vault::identity;
+use vault::{Vault, store};
+
+use crate::cli::context::{Context, read_vault};
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::{Tone, Ui, clean};
+use crate::cli::unlock;
+
+/// Say what was found here and what is wrong with it
+///
+/// Opens nothing and changes nothing. Ends with status 1 if something is wrong.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Print an object with `ok` and `checks`
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(serde::Serialize)]
+struct Check {
+    name: &'static str,
+    status: Status,
+    detail: String,
+    hint: Option<String>,
+}
+
+#[derive(serde::Serialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Ok,
+    Warning,
+    Problem,
+}
+
+#[derive(serde::Serialize)]
+struct Report {
+    ok: bool,
+    checks: Vec<Check>,
+}
+
+impl Check {
+    fn ok(name: &'static str, detail: String) -> Self {
+        Self { name, status: Status::Ok, detail, hint: None }
+    }
+
+    fn warning(name: &'static str, detail: String, hint: &str) -> Self {
+        Self { name, status: Status::Warning, detail, hint: Some(hint.to_owned()) }
+    }
+
+    fn problem(name: &'static str, error: &CommandError) -> Self {
+        Self { name, status: Status::Problem, detail: error.to_string(), hint: error.hint().map(|hint| hint.into_owned()) }
+    }
+}
+
+pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
+    let (mut checks, vault) = vault_and_place(cx);
+    checks.push(identity_search(cx, ui, vault.as_ref()));
+    checks.push(state(cx));
+    checks.extend(attributes(cx));
+    checks.push(clock(cx, vault.as_ref()));
+    checks.push(other_programs(cx));
+    let report = Report { ok: checks.iter().all(|check| check.status != Status::Problem), checks };
+    if args.json {
+        ui.json(&report);
+    } else {
+        for check in &report.checks {
+            let (word, tone) = match check.status {
+                Status::Ok => ("ok     ", Tone::Good),
+                Status::Warning => ("warning", Tone::Attention),
+                Status::Problem => ("problem", Tone::Bad),
+            };
+            let word = ui.paint(tone, word);
+            ui.line(&format!("{word}  {:<9} {}", check.name, clean(&check.detail)));
+            if let Some(hint) = &check.hint {
+                let hint = ui.paint(Tone::Faint, &clean(hint));
+                ui.line(&format!("{:20}{hint}", ""));
+            }
+        }
+    }
+    if report.ok { Ok(()) } else { Err(CommandError::Said(Exit::Found)) }
+}
+
+fn vault_and_place(cx: &Context) -> (Vec<Check>, Option<Vault>) {
+    let found = cx.vault_path().and_then(|(path, _)| {
+        let vault = Vault::read(read_vault(&path)?, &[])?;
+        Ok((path, vault))
+    });
+    let (path, vault) = match found {
+        Ok(found) => found,
+        Err(error) => return (vec![Check::problem("vault", &error)], None),
+    };
+    let team = vault.team();
+    let mut checks = vec![Check::ok(
+        "vault",
+        format!("{}: {} profiles, {} members", path.display(), team.profiles().len(), team.members().len()),
+    )];
+    let known = Place::of(&path).and_then(|place| Ok(Places::load(cx.directories())?.known(&place)));
+    checks.push(match known {
+        Ok(Known::Id(id)) if id == vault.id().to_string() => Check::ok("place", format!("trusted as {id}")),
+        Ok(Known::Id(known)) => match known.parse() {
+            Ok(known) => Check::problem("place", &CommandError::OtherVault { path, known }),
+            Err(_) => Check::problem("place", &CommandError::damaged_places()),
+        },
+        Ok(Known::Unknown) => {
+            Check::warning("place", format!("not trusted here yet: {}", vault.id()), "compare the id with a teammate, then `vault trust`")
+        }
+        Ok(Known::Conflict { .. }) => Check::problem("place", &CommandError::ConflictingPlaces { path }),
+        Err(error) => Check::problem("place", &error.into()),
+    });
+    (checks, Some(vault))
+}
+
+fn identity_search(cx: &Context, ui: &Ui, vault: Option<&Vault>) -> Check {
+    let slots = vault.map(unlock::slots).unwrap_or_default();
+    let search = identity::explain(&unlock::request(cx, &slots, None), ui.can_ask());
+    match (&search.found, vault) {
+        (Some((recipient, _)), Some(vault)) => match vault.team().device_of(recipient) {
+            Some(device) => Check::ok("identity", format!("{device} of this vault")),
+            None => Check::warning(
+                "identity",
+                "found, but it belongs to no device of this vault".to_owned(),
+                "ask an admin of the vault to add this device",
+            ),
+        },
+        (Some((recipient, _)), None) => Check::ok("identity", recipient.to_string()),
+        (None, _) => Check::warning(
+            "identity",
+            "none can be used: values cannot be read".to_owned(),
+            "`vault identity where` explains the search",
+        ),
+    }
+}
+
+fn state(cx: &Context) -> Check {
+    let path = &cx.directories().state;
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Check::ok("state", format!("{} (made when it is needed)", path.display()))
+        }
+        Err(error) => Check::warning("state", format!("{}: {error}", path.display()), "set VLT_STATE_DIR"),
+        Ok(found) if found.uid() != rustix::process::geteuid().as_raw() || found.permissions().mode() & 0o022 != 0 => {
+            Check::warning("state", format!("{} can be written by others", path.display()), "chmod 700 it, or set VLT_STATE_DIR")
+        }
+        Ok(_) => match rustix::fs::access(path, rustix::fs::Access::WRITE_OK) {
+            Ok(()) => Check::ok("state", path.display().to_string()),
+            Err(_) => Check::warning(
+                "state",
+                format!("{} cannot be written: nothing can be used", path.display()),
+                "set VLT_STATE_DIR to a directory that can be written to",
+            ),
+        },
+    }
+}
+
+/// Whether git is kept from converting line endings of the vault file.
+fn attributes(cx: &Context) -> Option<Check> {
+    let (path, _) = cx.vault_path().ok()?;
+    let place = Place::of(&path).ok()?;
+    place.git.as_ref()?;
+    let name = place.path.file_name()?.to_string_lossy().into_owned();
+    let text = store::read(&place.path.parent()?.join(".gitattributes"), 1 << 20).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let is_set = text.lines().any(|line| line.starts_with(&name) && line.contains("-text"));
+    Some(if is_set {
+        Check::ok("git", format!(".gitattributes covers {name}"))
+    } else {
+        Check::warning(
+            "git",
+            format!(".gitattributes does not cover {name}: converted line endings break it"),
+            &format!("add the line `{name} -text merge=vault diff=vault`"),
+        )
+    })
+}
+
+fn clock(cx: &Context, vault: Option<&Vault>) -> Check {
+    let now = cx.now();
+    let newest = vault.map(|vault| {
+        let sections: Vec<_> = vault.team().profiles().keys().filter_map(|profile| vault.section(profile).ok()).collect();
+        vault.newest_signed(sections.iter())
+    });
+    match newest {
+        Some(newest) if newest.since(now) > 60 => Check::warning(
+            "clock",
+            format!("{now} is behind {newest}, the newest time on record"),
+            "set the clock of this machine",
+        ),
+        _ => Check::ok("clock", now.to_string()),
+    }
+}
+
+/// Other programs of this name: HashiCorp's tool is called the same.
+fn other_programs(cx: &Context) -> Check {
+    let own = std::env::current_exe().and_then(std::fs::canonicalize).ok();
+    let path = cx.variables.search_path().unwrap_or_default();
+    let candidates = std::env::split_paths(&path).map(|directory| directory.join("vault"));
+    let others: Vec<PathBuf> = candidates
+        .filter(|candidate| std::fs::metadata(candidate).is_ok_and(|found| found.is_file()))
+        .filter(|candidate| std::fs::canonicalize(candidate).ok() != own)
+        .collect();
+    match others.first() {
+        None => Check::ok("programs", "no other `vault` on PATH".to_owned()),
+        Some(other) => Check::warning(
+            "programs",
+            format!("another `vault` on PATH: {}", other.display()),
+            "call this one by its full path, or put it first on PATH",
+        ),
+    }
+}

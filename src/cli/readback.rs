@@ -1,0 +1,39 @@
+//! Proves that a stored identity can be read back, by a process that knows nothing of it.
+
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use vault::crypto::IdentityKey;
+use vault::secret_value::SecretValue;
+
+use super::error::CommandError;
+
+/// Has a new process of this program open the identity file, and compares what it is.
+/// The passphrase goes to it through a pipe.
+#[expect(clippy::disallowed_methods, reason = "the command line is where programs are run from")]
+pub(crate) fn prove(path: &Path, passphrase: Option<&SecretValue>, identity: &IdentityKey) -> Result<(), CommandError> {
+    let program = std::env::current_exe().map_err(|_| CommandError::NotReadBack)?;
+    let mut command = Command::new(program);
+    command.args(["identity", "show", "--open", "--no-input", "--identity"]).arg(path);
+    command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::piped());
+    let mut pipe = None;
+    if let Some(passphrase) = passphrase {
+        // Without close-on-exec: the new process is meant to inherit the reading end.
+        let (reader, writer) = rustix::pipe::pipe().map_err(|_| CommandError::NotReadBack)?;
+        let mut writer = std::fs::File::from(writer);
+        // A passphrase is far smaller than a pipe's buffer, so this does not wait.
+        let written = writer.write_all(passphrase.reveal());
+        drop(writer);
+        written.map_err(|_| CommandError::NotReadBack)?;
+        command.env("VLT_PASSPHRASE_FD", reader.as_raw_fd().to_string());
+        pipe = Some(reader);
+    }
+    let output = command.output().map_err(|_| CommandError::NotReadBack)?;
+    drop(pipe);
+    let shown = String::from_utf8_lossy(&output.stdout);
+    let same = shown.contains(identity.recipient().as_str())
+        && shown.contains(&identity.signing_key().public().to_string());
+    if output.status.success() && same { Ok(()) } else { Err(CommandError::NotReadBack) }
+}
