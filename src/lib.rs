@@ -4,5 +4,6 @@
 pub mod clock;
 pub mod config;
 pub mod crypto;
+pub mod identity;
 pub mod secret_value;
 pub mod store;
