@@ -4,12 +4,13 @@
 //! handlers, which a command started by `vault exec` would inherit.
 #![no_main]
 
-use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
-use std::io::Write;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+mod cli;
 
-use vault::exec::process::{self, Original};
-use vault::exec::{Error, environment::Environment, launch::launch, program};
+use std::ffi::{CStr, OsString, c_char, c_int};
+use std::io::Write;
+use std::os::unix::ffi::OsStringExt;
+
+use vault::exec::process;
 
 /// Called by the C library. A panic ends in [`process::INTERNAL_ERROR`] and
 /// never unwinds into C.
@@ -21,29 +22,9 @@ extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
         let count = usize::try_from(argc).unwrap_or(0);
         // SAFETY: the C library passes `argc` C strings in `argv`; they live as long as the process.
         let args = (0..count).map(|index| unsafe { CStr::from_ptr(*argv.add(index)) });
-        run(args.map(|argument| OsString::from_vec(argument.to_bytes().to_vec())).collect(), original)
+        cli::run(args.map(|argument| OsString::from_vec(argument.to_bytes().to_vec())).collect(), original)
     });
     // Rust's start-up code would do this at the end.
     let _ = std::io::stdout().flush();
     status.unwrap_or(process::INTERNAL_ERROR).into()
-}
-
-/// Stand-in for the command line: runs its arguments as a command.
-fn run(args: Vec<OsString>, original: Original) -> u8 {
-    let Some((command, arguments)) = args.get(1..).and_then(<[OsString]>::split_first) else {
-        return 125;
-    };
-    let inherited = process::inherited();
-    let path = inherited.iter().find_map(|entry| entry.strip_prefix(b"PATH=")).map(OsStr::from_bytes);
-    let environment = Environment::new(inherited.iter().copied());
-    let error = match program::find(command, path) {
-        Ok(program) => launch(&program, arguments, &environment, &original),
-        Err(error) => error,
-    };
-    let _ = writeln!(std::io::stderr(), "vault: error: {error}");
-    match error {
-        Error::NotFound { .. } | Error::InterpreterNotFound { .. } => 127,
-        Error::NotExecutable { .. } | Error::Refused { .. } => 126,
-        _ => 125,
-    }
 }

@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
+use vault::audit;
 use vault::clock::{Clock, Timestamp};
 use vault::config::{self, Directories, Known, Overdue, Place, Places, Rollback, Settings, Variables};
 use vault::crypto::{Hash, IdentityKey, ValueKey};
@@ -276,6 +277,27 @@ impl Context {
                 true
             }
         }
+    }
+
+    /// When a value was last given out, as far as the logs on this machine know.
+    pub(crate) fn last_used(
+        &self,
+        opened: &Opened,
+        profile: &ProfileName,
+        name: &SecretName,
+    ) -> Result<Option<Timestamp>, CommandError> {
+        let filter = audit::Filter { outcome: Some(audit::Outcome::Done), ..audit::Filter::default() };
+        let mut last = None;
+        for entry in super::commands::audit::entries(self, opened, &filter)? {
+            let record = entry?.record;
+            let given = matches!(record.action.as_str(), "exec" | "get" | "export");
+            // `exec` names a renamed secret as VARIABLE=SECRET.
+            let named = |listed: &String| listed.rsplit('=').next().and_then(|n| n.split('@').next()) == Some(name.as_str());
+            if given && record.profile.as_deref() == Some(profile.as_str()) && record.names.iter().any(named) {
+                last = last.max(Some(record.at));
+            }
+        }
+        Ok(last)
     }
 
     /// Refuses names that change how programs load or run, unless this machine's

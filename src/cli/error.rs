@@ -36,6 +36,10 @@ pub(crate) enum CommandError {
     ValueAsArgument,
     #[error("no value: there is no terminal to ask on")]
     NoValue,
+    #[error("no passphrase: there is no terminal to ask on")]
+    NoPassphrase,
+    #[error("the passphrase is empty")]
+    EmptyPassphrase,
     #[error("the value is empty")]
     EmptyValue,
     #[error("the two are not the same; nothing was changed")]
@@ -133,6 +137,8 @@ impl CommandError {
             Self::Usage { .. }
             | Self::ValueAsArgument
             | Self::NoValue
+            | Self::NoPassphrase
+            | Self::EmptyPassphrase
             | Self::EmptyValue
             | Self::NotTheSame
             | Self::UnknownProvider
@@ -196,6 +202,7 @@ impl CommandError {
             }
             Self::ValueAsArgument => "type `vault set NAME` and enter it there, or pipe it into `vault set NAME -`".into(),
             Self::NoValue => "pipe it into `vault set NAME -`, or use `--from-file FILE`".into(),
+            Self::NoPassphrase => "give it through VLT_PASSPHRASE_FILE or VLT_PASSPHRASE_FD".into(),
             Self::EmptyValue => "pass `--allow-empty` if that is meant".into(),
             Self::UnknownProvider => "known are openai, anthropic, aws, github, stripe and others: see docs/providers.md".into(),
             Self::DangerousName(name) => {

@@ -129,6 +129,11 @@ impl Ui {
         stdout.flush()
     }
 
+    /// Shows a secret that was made for the person at this terminal, quiet or not.
+    pub(crate) fn show_secret(&mut self, label: &str, text: &str, tone: Tone) {
+        self.err_line(&format!("{label}: {}", paint(self.color_err, tone, text)));
+    }
+
     /// A remark that a quiet run leaves out.
     pub(crate) fn note(&mut self, text: &str) {
         if !self.quiet {

@@ -1,0 +1,346 @@
+//! The search for this device's identity: rungs in order, the first hit wins.
+//!
+//! A rung that is not set up, or whose file is not there although nobody named
+//! it for this command, lets the search go on. Everything else that goes wrong
+//! ends it: a broken identity is never passed over for another one.
+
+use std::fmt;
+use std::path::Path;
+
+use super::file::{IdentityFile, SealedFile};
+use super::passphrase::{Prompt, can_be_had, passphrase};
+use super::{Error, Origin};
+use crate::config::{Directories, KeptIn, Settings, Variables};
+use crate::crypto::{IdentityKey, PublicKey, Recipient, SealedIdentity};
+use crate::store;
+
+/// What a search goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The file given by `--identity`.
+    pub flag: Option<&'a Path>,
+    /// The environment.
+    pub variables: &'a Variables,
+    /// Where the default identity file is.
+    pub directories: &'a Directories,
+    /// The local configuration.
+    pub settings: &'a Settings,
+    /// The sealed identities that the vault file carries and that are to be
+    /// considered. The recovery device belongs here only for its own commands.
+    pub slots: &'a [Slot],
+    /// The device whose sealed identity is meant, needed if there are several.
+    pub device: Option<&'a str>,
+}
+
+/// A sealed identity in the vault file.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    /// The device's name.
+    pub device: String,
+    /// Its recipient.
+    pub recipient: Recipient,
+    /// Its signing key.
+    pub signing_key: PublicKey,
+    /// The seal.
+    pub sealed: SealedIdentity,
+}
+
+/// A rung of the search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Source {
+    /// `--identity`.
+    Flag,
+    /// `VLT_IDENTITY_FILE`.
+    FileVariable,
+    /// `VLT_IDENTITY`.
+    Variable,
+    /// What the configuration names, or the default identity file.
+    Configuration,
+    /// A sealed identity in the vault file.
+    VaultFile,
+}
+
+/// What became of a rung.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Here it is.
+    Used,
+    /// Nothing was said about this source.
+    NotConfigured,
+    /// The source is where it should be looked for, and there is nothing.
+    Absent,
+    /// There would be something, but it was not opened.
+    NotTried(NotTried),
+    /// The search ended here with this error.
+    Failed(String),
+    /// The search ended before.
+    NotReached,
+}
+
+/// Why a sealed identity in the vault file was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotTried {
+    /// No variable names a passphrase and nobody can be asked.
+    NoPassphrase,
+    /// Several devices carry one and none was named.
+    SeveralDevices,
+}
+
+/// A rung and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The rung.
+    pub source: Source,
+    /// What it looked at, where that is known.
+    pub origin: Option<Origin>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// The identity that was found.
+#[derive(Debug)]
+pub struct Found {
+    /// The key.
+    pub identity: IdentityKey,
+    /// The rung that had it.
+    pub source: Source,
+    /// What it was read from.
+    pub origin: Origin,
+}
+
+/// A search explained, without anything having been opened.
+#[derive(Debug)]
+pub struct Search {
+    /// Every rung, in order.
+    pub steps: Vec<Step>,
+    /// The public halves of what would be used.
+    pub found: Option<(Recipient, PublicKey)>,
+}
+
+/// Finds and, if it is sealed, opens this device's identity. `prompt` asks for
+/// a passphrase; without it nothing ever waits for a person.
+///
+/// # Errors
+/// [`Error::None`] with the steps if no rung had one; otherwise the error of
+/// the rung that failed.
+pub fn find(request: &Request<'_>, prompt: Option<&mut Prompt<'_>>) -> Result<Found, Error> {
+    let can_open = can_be_had(request.variables, prompt.is_some());
+    let open = |held: Held, origin: &Origin| match held {
+        Held::Plain(identity) => Ok(identity),
+        Held::Sealed(sealed) => {
+            let passphrase = passphrase(request.variables, prompt, &format!("passphrase for {origin}"))?;
+            sealed.open(&passphrase, origin)
+        }
+    };
+    let (steps, found) = climb(request, can_open, open);
+    match found {
+        Some(Ok((identity, source, origin))) => Ok(Found { identity, source, origin }),
+        Some(Err(error)) => Err(error),
+        None => Err(Error::None { steps }),
+    }
+}
+
+/// The public halves of the identity that [`find`] would use, without opening
+/// anything or asking anybody. `None` also where the search would fail.
+#[must_use]
+pub fn find_public(request: &Request<'_>) -> Option<(Recipient, PublicKey)> {
+    explain(request, true).found
+}
+
+/// What [`find`] would do, without opening anything. `can_prompt` says whether
+/// it would have somebody to ask.
+#[must_use]
+pub fn explain(request: &Request<'_>, can_prompt: bool) -> Search {
+    let can_open = can_be_had(request.variables, can_prompt);
+    let (steps, found) = climb(request, can_open, |held, _| Ok(held.public()));
+    Search { steps, found: found.and_then(Result::ok).map(|(public, ..)| public) }
+}
+
+/// What a rung holds.
+enum Held {
+    Plain(IdentityKey),
+    Sealed(SealedFile),
+}
+
+impl Held {
+    fn public(self) -> (Recipient, PublicKey) {
+        match self {
+            Self::Plain(identity) => (identity.recipient(), identity.signing_key().public()),
+            Self::Sealed(sealed) => (sealed.recipient, sealed.signing_key),
+        }
+    }
+}
+
+/// What looking at a rung gives.
+enum Rung {
+    NotConfigured,
+    Absent(Origin),
+    NotTried(NotTried),
+    Failed(Origin, Error),
+    Here(Origin, Held),
+}
+
+/// A rung, and how it is looked at; the flag says whether a passphrase can be had.
+type Look = fn(&Request<'_>, bool) -> Rung;
+
+const RUNGS: [(Source, Look); 5] = [
+    (Source::Flag, |request, _| request.flag.map_or(Rung::NotConfigured, named_file)),
+    (Source::FileVariable, |request, _| {
+        request.variables.identity_file().map_or(Rung::NotConfigured, |p| named_file(&p))
+    }),
+    (Source::Variable, |request, _| look_at_variable(request)),
+    (Source::Configuration, |request, _| look_at_configuration(request)),
+    (Source::VaultFile, look_at_slots),
+];
+
+type Climbed<T> = Option<Result<(T, Source, Origin), Error>>;
+
+fn climb<T>(
+    request: &Request<'_>,
+    can_open: bool,
+    open: impl FnOnce(Held, &Origin) -> Result<T, Error>,
+) -> (Vec<Step>, Climbed<T>) {
+    let mut steps = Vec::with_capacity(RUNGS.len());
+    let mut rungs = RUNGS.into_iter();
+    let mut hit = None;
+    for (source, look) in rungs.by_ref() {
+        let (origin, outcome) = match look(request, can_open) {
+            Rung::NotConfigured => (None, Outcome::NotConfigured),
+            Rung::Absent(origin) => (Some(origin), Outcome::Absent),
+            Rung::NotTried(why) => (None, Outcome::NotTried(why)),
+            Rung::Failed(origin, error) => {
+                hit = Some((source, origin, Err(error)));
+                break;
+            }
+            Rung::Here(origin, held) => {
+                hit = Some((source, origin, Ok(held)));
+                break;
+            }
+        };
+        steps.push(Step { source, origin, outcome });
+    }
+    let end = hit.map(|(source, origin, held)| {
+        let opened = held.and_then(|held| open(held, &origin));
+        let outcome = opened.as_ref().map_or_else(|error| Outcome::Failed(error.to_string()), |_| Outcome::Used);
+        steps.push(Step { source, origin: Some(origin.clone()), outcome });
+        opened.map(|opened| (opened, source, origin))
+    });
+    steps.extend(rungs.map(|(source, _)| Step { source, origin: None, outcome: Outcome::NotReached }));
+    (steps, end)
+}
+
+/// A file that was named for this command: missing is an error.
+fn named_file(path: &Path) -> Rung {
+    let origin = Origin::File(path.to_path_buf());
+    match IdentityFile::read(path) {
+        Ok(file) => Rung::Here(origin, file.into()),
+        Err(error) => Rung::Failed(origin, error),
+    }
+}
+
+fn look_at_variable(request: &Request<'_>) -> Rung {
+    let Some(text) = request.variables.identity() else { return Rung::NotConfigured };
+    // The text goes through the parser of identity files and nowhere else.
+    match IdentityFile::parse(text.reveal(), &Origin::Variable) {
+        Ok(file) => Rung::Here(Origin::Variable, file.into()),
+        Err(error) => Rung::Failed(Origin::Variable, error),
+    }
+}
+
+fn look_at_configuration(request: &Request<'_>) -> Rung {
+    let path = match request.settings.identity() {
+        Some(KeptIn::Keyring) => return Rung::Failed(Origin::Keyring, Error::NoKeyring),
+        Some(KeptIn::File(path)) => path.clone(),
+        None => request.directories.config.join("identity"),
+    };
+    match named_file(&path) {
+        Rung::Failed(origin, Error::Store(store::Error::Missing { .. })) => Rung::Absent(origin),
+        other => other,
+    }
+}
+
+fn look_at_slots(request: &Request<'_>, can_open: bool) -> Rung {
+    let slot = match (request.device, request.slots) {
+        (_, []) => return Rung::NotConfigured,
+        (Some(device), slots) => match slots.iter().find(|slot| slot.device == device) {
+            Some(slot) => slot,
+            None => return Rung::Absent(Origin::Device(device.to_owned())),
+        },
+        (None, [slot]) => slot,
+        (None, _) => return Rung::NotTried(NotTried::SeveralDevices),
+    };
+    if !can_open {
+        return Rung::NotTried(NotTried::NoPassphrase);
+    }
+    let Slot { device, recipient, signing_key, sealed } = slot.clone();
+    Rung::Here(Origin::Device(device), Held::Sealed(SealedFile { recipient, signing_key, sealed }))
+}
+
+impl From<IdentityFile> for Held {
+    fn from(file: IdentityFile) -> Self {
+        match file {
+            IdentityFile::Plain(identity) => Self::Plain(identity),
+            IdentityFile::Sealed(sealed) => Self::Sealed(sealed),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Flag => "--identity",
+            Self::FileVariable => "VLT_IDENTITY_FILE",
+            Self::Variable => "VLT_IDENTITY",
+            Self::Configuration => "configuration",
+            Self::VaultFile => "vault file",
+        })
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Used => f.write_str("used"),
+            Self::NotConfigured => f.write_str("not set"),
+            Self::Absent => f.write_str("not there"),
+            Self::NotTried(NotTried::NoPassphrase) => {
+                f.write_str("sealed, and there is no passphrase and no terminal to ask on")
+            }
+            Self::NotTried(NotTried::SeveralDevices) => f.write_str("several devices are sealed there, none was named"),
+            Self::Failed(reason) => f.write_str(reason),
+            Self::NotReached => f.write_str("not reached"),
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.source)?;
+        match (&self.origin, &self.outcome) {
+            // An error names its origin itself.
+            (Some(origin), Outcome::Used | Outcome::Absent) => write!(f, "{origin}: {}", self.outcome),
+            (_, outcome) => write!(f, "{outcome}"),
+        }
+    }
+}
+
+/// Steps for a message: `--identity: not set; configuration: …`.
+pub(super) struct Tried<'a>(pub(super) &'a [Step]);
+
+impl fmt::Display for Tried<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, step) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            write!(f, "{step}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

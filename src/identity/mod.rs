@@ -1,0 +1,193 @@
+//! This device's identity: where it is kept, how it is unlocked, and the search for it.
+
+mod code;
+mod file;
+mod ladder;
+mod passphrase;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::{config, crypto, store};
+
+pub use code::RecoveryCode;
+pub use file::{IdentityFile, SealedFile, write_plain, write_sealed};
+pub use ladder::{Found, NotTried, Outcome, Request, Search, Slot, Source, Step, explain, find, find_public};
+pub use passphrase::{Prompt, PromptError, can_be_had, passphrase};
+
+/// Why there is no identity. Lines of identity files are named by number and
+/// never shown.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read or written, or is not private.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A variable could not be read.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// A cryptographic operation failed.
+    #[error(transparent)]
+    Crypto(#[from] crypto::Error),
+    /// A line that is neither a comment nor an age identity.
+    #[error("{origin} line {line}: not an age identity")]
+    NotIdentity {
+        /// What was read.
+        origin: Origin,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// A kind of identity that this build cannot use.
+    #[error("{origin} line {line}: {kind}")]
+    Unsupported {
+        /// What was read.
+        origin: Origin,
+        /// Counted from 1.
+        line: usize,
+        /// What stands there.
+        kind: Unsupported,
+    },
+    /// A second identity: a device has one.
+    #[error("{origin} line {line}: a second identity")]
+    SecondIdentity {
+        /// What was read.
+        origin: Origin,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// Nothing but comments.
+    #[error("{origin} holds no identity")]
+    Empty {
+        /// What was read.
+        origin: Origin,
+    },
+    /// Begins as a sealed identity and goes on otherwise.
+    #[error("{origin} line {line}: not a sealed identity as vault writes it")]
+    NotSealed {
+        /// What was read.
+        origin: Origin,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// Wrong passphrase, or a damaged sealed identity: deliberately one error.
+    #[error("cannot open {origin}: wrong passphrase, or damaged")]
+    DoesNotOpen {
+        /// What was to be opened.
+        origin: Origin,
+    },
+    /// A passphrase is needed, no variable says where it is, and nobody can be asked.
+    #[error("no {label}: neither VLT_PASSPHRASE_FD nor VLT_PASSPHRASE_FILE is set, and there is no terminal to ask on")]
+    NoPassphrase {
+        /// What it is for: `passphrase for …`.
+        label: String,
+    },
+    /// The passphrase was to come from standard input, output or error.
+    #[error("VLT_PASSPHRASE_FD must be 3 or more")]
+    StandardDescriptor,
+    /// The descriptor could not be read.
+    #[error("cannot read descriptor {number} of VLT_PASSPHRASE_FD: {}", Plain(reason))]
+    Descriptor {
+        /// The descriptor.
+        number: u32,
+        /// What the system said.
+        reason: std::io::Error,
+    },
+    /// No line within the bound.
+    #[error("the passphrase from {from} is longer than {max} bytes")]
+    LongPassphrase {
+        /// The variable that named it.
+        from: &'static str,
+        /// The bound.
+        max: usize,
+    },
+    /// Nothing before the end or the first newline.
+    #[error("the passphrase from {from} is empty")]
+    EmptyPassphrase {
+        /// The variable that named it, or `the terminal`.
+        from: &'static str,
+    },
+    /// Nobody answered.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// The configuration names the keyring.
+    #[error("the configuration keeps the identity in the keyring, which this build does not support")]
+    NoKeyring,
+    /// Every source was tried.
+    #[error("no identity found ({})", ladder::Tried(steps))]
+    None {
+        /// What was tried, in order.
+        steps: Vec<Step>,
+    },
+    /// Not 32 characters.
+    #[error("a recovery code is 8 groups of 4 characters")]
+    CodeLength,
+    /// A group whose check does not match: mistyped, or in another's place.
+    #[error("group {group} of the recovery code is mistyped")]
+    CodeGroup {
+        /// 1 to 8.
+        group: usize,
+    },
+}
+
+/// What an identity is read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// An identity file.
+    File(PathBuf),
+    /// The text of `VLT_IDENTITY`.
+    Variable,
+    /// The system's keyring.
+    Keyring,
+    /// The sealed identity of a device, carried in the vault file.
+    Device(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Variable => f.write_str("VLT_IDENTITY"),
+            Self::Keyring => f.write_str("the keyring"),
+            Self::Device(name) => write!(f, "the sealed identity of {name}"),
+        }
+    }
+}
+
+/// What stands where an age X25519 identity should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unsupported {
+    /// `AGE-PLUGIN-…`.
+    Plugin,
+    /// `AGE-SECRET-KEY-PQ-1…`.
+    PostQuantum,
+    /// An age file, as `age --passphrase` writes over a key file.
+    AgeFile,
+    /// A PEM block.
+    SshKey,
+    /// `age1…`: the public half.
+    Recipient,
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plugin => "an identity of an age plugin, which cannot sign",
+            Self::PostQuantum => "a post-quantum identity, which this build does not support",
+            Self::AgeFile => "a file encrypted by age; decrypt it, or seal the identity with vault",
+            Self::SshKey => "an SSH key or other PEM block, not an age identity",
+            Self::Recipient => "a recipient, the public half of an identity",
+        })
+    }
+}
+
+/// The system's words in our notation: lower case, without the number.
+struct Plain<'a>(&'a std::io::Error);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string();
+        f.write_str(&text.split(" (os error").next().unwrap_or_default().to_lowercase())
+    }
+}
