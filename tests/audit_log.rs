@@ -121,7 +121,7 @@ impl Fixture {
 
     fn report(&self, deep: bool) -> Report {
         let keys = [device_key().public()];
-        verify_place(&self.place, &expect(&keys, &[]), deep).unwrap()
+        verify_place(&self.place, &expect(&keys, &[]), true, deep).unwrap()
     }
 
     fn assert_whole(&self) -> Report {
@@ -180,7 +180,7 @@ fn a_whole_log_has_nothing_but_what_it_should() {
     let lines = fixture.lines();
     let anchors: Vec<Anchor> = (1..=lines.len()).map(|n| anchor(&lines[..n])).collect();
     let keys = [device_key().public()];
-    let report = verify_place(&fixture.place, &expect(&keys, &anchors), false).unwrap();
+    let report = verify_place(&fixture.place, &expect(&keys, &anchors), true, false).unwrap();
     assert_eq!(report.anchored.len(), lines.len());
     assert_eq!(fixture.log.head().unwrap(), Some(head_of(&lines)));
     for (n, line) in lines.iter().enumerate() {
@@ -502,7 +502,7 @@ fn a_crash_between_any_two_steps_loses_no_record() {
                 }
                 let mut log = Log::new(place.clone(), TIMEOUT).unwrap();
                 log.record(&event, &origin(), fixture.now, None).unwrap();
-                let report = verify_place(&place, &expect(&[], &[]), true).unwrap();
+                let report = verify_place(&place, &expect(&[], &[]), true, true).unwrap();
                 assert!(report.is_ok(), "{report:#?}");
                 assert_eq!(report.records, count as u64 + 1);
             }
@@ -522,7 +522,7 @@ fn a_crash_between_any_two_steps_loses_no_record() {
                     }
                     fs::write(place.log_path(1), &bytes).unwrap();
                     private(&place.log_path(1));
-                    let report = verify_place(&place, &expect(&[], &[]), true).unwrap();
+                    let report = verify_place(&place, &expect(&[], &[]), true, true).unwrap();
                     assert!(report.is_ok(), "{left}: {report:#?}");
                     for _ in 0..2 {
                         let mut log = Log::new(place.clone(), TIMEOUT).unwrap();
@@ -530,7 +530,7 @@ fn a_crash_between_any_two_steps_loses_no_record() {
                     }
                     let log = fs::read(place.log_path(1)).unwrap();
                     assert!(log.starts_with(&bytes), "what a crash left is still there");
-                    let report = verify_place(&place, &expect(&[], &[]), true).unwrap();
+                    let report = verify_place(&place, &expect(&[], &[]), true, true).unwrap();
                     assert!(report.is_ok(), "{left} {zeros}: {report:#?}");
                 }
             }
@@ -646,6 +646,9 @@ fn what_was_removed_is_noticed_and_a_new_log_only_begins_when_told() {
             assert!(error.to_string().contains(message), "{error}");
         }
         assert_eq!(logs_in(&fixture.place.directory).unwrap(), before);
+        // A missing key shows only where something is to be signed.
+        let found = fixture.report(false).findings;
+        assert_eq!(found.is_empty(), message.contains("key"), "{message}: {found:#?}");
         let kept = fs::read(fixture.path()).ok();
         let certify = |key: &vault::audit::EpochKey| Some(key.certify(&device_key()));
         fixture.log.begin_again("disk replaced", &origin(), fixture.now, Some(&certify)).unwrap();
@@ -663,7 +666,7 @@ fn what_was_removed_is_noticed_and_a_new_log_only_begins_when_told() {
         // An anchor from before is met by the log that was kept, or by none.
         let keys = [device_key().public()];
         let anchors = [Anchor { head, place: "profile dev".into() }];
-        let report = verify_place(&fixture.place, &expect(&keys, &anchors), false).unwrap();
+        let report = verify_place(&fixture.place, &expect(&keys, &anchors), true, false).unwrap();
         let there = message.contains("state") || message.contains("key");
         assert_eq!((report.is_ok(), report.anchored.len()), (there, usize::from(there)), "{message} {report:#?}");
     }
@@ -692,7 +695,7 @@ fn eight_writers_lose_nothing() {
         assert!(process.wait().unwrap().success());
     }
     let place = place(dir.path(), b"vault", Some("alice-laptop"));
-    let report = verify_place(&place, &expect(&[], &[]), true).unwrap();
+    let report = verify_place(&place, &expect(&[], &[]), true, true).unwrap();
     assert!(report.is_ok(), "{report:#?}");
     let uses = records(&place.log_path(1), Filter { action: Some("exec".into()), ..Filter::default() }).unwrap();
     assert_eq!(uses.map(Result::unwrap).count(), 4000);
@@ -864,6 +867,106 @@ fn dangling_intents_are_noted() {
     let report = fixture.assert_whole();
     let found: Vec<_> = report.findings.iter().map(|f| (f.kind, f.sequence)).collect();
     assert_eq!(found, [(Kind::DanglingIntent, Some(3))]);
+}
+
+/// A log as the independent verifier gets it, and what ours says about it.
+fn vector(dir: &Path, name: &str, log: &[u8], anchors: &[Anchor]) -> (PathBuf, Report) {
+    let dir = dir.join(name);
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("log.jsonl"), log).unwrap();
+    let keys = [device_key().public()];
+    let expected = serde_json::json!({
+        "vault": Hash::of(b"vault").to_string(),
+        "device": "alice-laptop",
+        "signing_keys": [keys[0].to_string()],
+        "anchors": anchors.iter().map(|anchor| anchor.head.to_string()).collect::<Vec<_>>(),
+    });
+    fs::write(dir.join("expect.json"), expected.to_string()).unwrap();
+    (dir, verify(log, &expect(&keys, anchors), true).unwrap())
+}
+
+#[test]
+fn a_verifier_written_from_the_document_agrees() {
+    let python = Command::new("python3").args(["-c", "import cryptography"]).output();
+    if !python.is_ok_and(|output| output.status.success()) {
+        assert!(
+            std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+            "python3 with the package cryptography is missing"
+        );
+        eprintln!("NOT CHECKED: python3 with the package `cryptography` is missing (pip install cryptography)");
+        return;
+    }
+    let mut fixture = Fixture::filled();
+    let hostile = "\u{1b}]52;\u{202e}\u{e0041}\"\\ é漢";
+    let strange = Origin { user: hostile.into(), ..origin() };
+    fixture.log.record(&event("exec", Outcome::Refused), &strange, fixture.now, None).unwrap();
+    let lines = fixture.lines();
+    let whole = text(&lines);
+    let anchors = [anchor(&lines[..7]), anchor(&lines)];
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("audit_log");
+    let _ = fs::remove_dir_all(&dir);
+    let mut vectors = vec![
+        vector(&dir, "whole", whole.as_bytes(), &anchors),
+        vector(&dir, "half_a_line_behind", (whole.clone() + "{\"v\":1").as_bytes(), &anchors),
+        vector(&dir, "without_last_lf", whole.trim_end().as_bytes(), &anchors),
+        vector(&dir, "empty", b"", &anchors),
+        vector(&dir, "not_anchored", text(&lines[..9]).as_bytes(), &anchors[..1]),
+        vector(&dir, "cut", text(&lines[..9]).as_bytes(), &anchors),
+        vector(&dir, "cut_within_a_line", &whole.as_bytes()[..whole.len() - 100], &anchors),
+        vector(&dir, "crlf", whole.replace('\n', "\r\n").as_bytes(), &anchors),
+    ];
+    for n in 0..lines.len() {
+        for (name, damage) in [
+            ("edited", (|lines, n| lines[n] = lines[n].replacen("alice", "mallory", 1)) as fn(&mut Vec<String>, usize)),
+            ("signature", |lines, n| {
+                lines[n] = lines[n].replacen("\"sig\":\"", "\"sig\":\"A", 1).replacen("==\"}", "=\"}", 1)
+            }),
+            ("key", |lines, n| lines[n] = lines[n].replacen("\"key\":\"", "\"key\":\"A", 1)),
+            ("outcome", |lines, n| lines[n] = lines[n].replacen("\"done\"", "\"failed\"", 1)),
+            ("deleted", |lines, n| drop(lines.remove(n))),
+            ("garbage", |lines, n| lines.insert(n, "garbage".into())),
+            ("repeated", |lines, n| lines.push(lines[n].clone())),
+            ("moved", |lines, n| lines.rotate_left(n)),
+        ] {
+            let mut damaged = lines.clone();
+            damage(&mut damaged, n);
+            vectors.push(vector(&dir, &format!("{name}_{}", n + 1), text(&damaged).as_bytes(), &anchors));
+        }
+    }
+    // A crash in the middle of an append, and what came after it.
+    for left in [1, 100, 300] {
+        let mut crashed = Fixture::new();
+        crashed.append().unwrap();
+        let bytes = fs::read(crashed.path()).unwrap();
+        fs::write(crashed.path(), [&bytes[..], &bytes[..left]].concat()).unwrap();
+        crashed.hour();
+        crashed.append().unwrap();
+        let log = fs::read_to_string(crashed.path()).unwrap();
+        vectors.push(vector(&dir, &format!("torn_{left}"), log.as_bytes(), &[]));
+        let undescribed = log.replacen("\"torn\":{\"bytes\":", "\"torn\":{\"bytes\":1", 1);
+        vectors.push(vector(&dir, &format!("torn_{left}_edited"), undescribed.as_bytes(), &[]));
+        let gone = [&log.as_bytes()[..bytes.len()], &log.as_bytes()[bytes.len() + left + 1..]].concat();
+        vectors.push(vector(&dir, &format!("torn_{left}_removed"), &gone, &[]));
+    }
+    let oracle = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles/audit_verify.py");
+    let output = Command::new("python3").arg(oracle).args(vectors.iter().map(|(dir, _)| dir)).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let verdicts = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(verdicts.lines().count(), vectors.len());
+    for ((dir, report), verdict) in vectors.iter().zip(verdicts.lines()) {
+        let verdict: serde_json::Value = serde_json::from_str(verdict).unwrap();
+        assert_eq!(verdict["ok"], report.is_ok(), "{}: {verdict} {report:#?}", dir.display());
+        if report.is_ok() {
+            assert_eq!(verdict["records"], report.records, "{}", dir.display());
+            assert_eq!(verdict["epochs"], report.epochs, "{}", dir.display());
+            continue;
+        }
+        let first = report.findings.iter().find(|finding| finding.kind.severity() == Severity::Failure);
+        // A record in the wrong place is named by its own number, not by the place.
+        if !matches!(first.unwrap().kind, Kind::Order | Kind::Duplicate) {
+            assert_eq!(verdict["at"], first.unwrap().sequence.unwrap(), "{}: {report:#?}", dir.display());
+        }
+    }
 }
 
 #[test]

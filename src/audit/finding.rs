@@ -58,7 +58,8 @@ pub enum Kind {
     CutTail,
     /// Another record stands where an anchor names one.
     Replaced,
-    /// No record at all, although there are anchors.
+    /// No record at all, although there are anchors; or the device's own state
+    /// is gone or damaged (then without a number).
     Removed,
     /// What a crash left of an append, described by the record behind it, or
     /// still at the end of the log.

@@ -48,6 +48,15 @@ pub(super) struct State {
     pub(super) epoch_began: Timestamp,
     /// True once a certificate stands in the log.
     pub(super) certified: bool,
+    /// The copy that this was read from, which the next write leaves alone.
+    #[serde(skip)]
+    kept: Option<Kept>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kept {
+    slot: usize,
+    bytes: Vec<u8>,
 }
 
 fn text<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) -> Result<T, D::Error> {
@@ -73,6 +82,7 @@ impl State {
             epoch_records: 0,
             epoch_began: now,
             certified: false,
+            kept: None,
         }
     }
 
@@ -90,36 +100,43 @@ impl State {
             Err(store::Error::TooLarge { .. }) => return Err(damaged()),
             bytes => bytes?,
         };
-        let newest = bytes.chunks(SLOT).filter_map(Self::from_slot).max_by_key(|state| state.writes);
-        let state = newest.filter(|state| state.vault == place.vault && state.device == place.device);
+        let copies = bytes.chunks(SLOT).enumerate().filter_map(|(slot, bytes)| {
+            let kept = Some(Kept { slot, bytes: bytes.to_vec() });
+            Self::from_slot(bytes).map(|state| Self { kept, ..state })
+        });
+        let state = copies
+            .max_by_key(|state| state.writes)
+            .filter(|state| state.vault == place.vault && state.device == place.device);
         state.map(Some).ok_or_else(damaged)
     }
 
-    /// Overwrites the older copy, without flushing: what is lost is caught up from the log.
+    /// Overwrites the copy that this was not read from, without flushing: what
+    /// is lost is caught up from the log.
     pub(super) fn overwrite(&mut self, path: &Path) -> Result<(), Error> {
-        let cell = self.next_cell(path)?;
+        let mut cell = vec![b' '; store::MAX_CELL];
+        if let Some(kept) = &self.kept {
+            // As long as it was when it was read; never longer than a slot.
+            cell[kept.slot * SLOT..][..kept.bytes.len()].copy_from_slice(&kept.bytes);
+        }
+        self.put(&mut cell);
         Ok(store::overwrite_small(path, &cell)?)
     }
 
     /// Replaces the whole file durably, whatever it was.
     pub(super) fn replace(&mut self, path: &Path) -> Result<(), Error> {
         let mut cell = vec![b' '; store::MAX_CELL];
-        cell[..SLOT].copy_from_slice(&self.to_slot());
+        self.kept = None;
+        self.put(&mut cell);
         Ok(store::replace(path, &cell, store::Mode::Private)?)
     }
 
-    fn next_cell(&mut self, path: &Path) -> Result<Vec<u8>, Error> {
-        let mut cell = match store::read_private(path, store::MAX_CELL as u64) {
-            Err(store::Error::Missing { .. }) => Vec::new(),
-            bytes => bytes?.to_vec(),
-        };
-        cell.resize(store::MAX_CELL, b' ');
-        // Both copies count: the one that is kept must be the last that was whole.
-        let writes = |n: usize| Self::from_slot(&cell[n * SLOT..(n + 1) * SLOT]).map(|state| state.writes);
-        let (older, newest) = if writes(0) <= writes(1) { (0, writes(1)) } else { (1, writes(0)) };
-        self.writes = newest.unwrap_or(0) + 1;
-        cell[older * SLOT..(older + 1) * SLOT].copy_from_slice(&self.to_slot());
-        Ok(cell)
+    /// Puts this into the cell as its newest copy.
+    fn put(&mut self, cell: &mut [u8]) {
+        let slot = self.kept.as_ref().map_or(0, |kept| 1 - kept.slot);
+        self.writes += 1;
+        let bytes = self.to_slot();
+        cell[slot * SLOT..][..SLOT].copy_from_slice(&bytes);
+        self.kept = Some(Kept { slot, bytes: bytes.to_vec() });
     }
 
     /// Checksum, space, JSON, spaces, LF: always [`SLOT`] bytes.
@@ -225,9 +242,9 @@ mod tests {
             let mut torn = whole.clone();
             torn[at] ^= 1;
             store::replace(&path, &torn, store::Mode::Private).unwrap();
-            let left = State::read(&place).unwrap().unwrap();
-            assert!(left.seq == 2 || left.seq == 3);
-            let mut next = State { seq: 9, ..left };
+            let mut next = State::read(&place).unwrap().unwrap();
+            assert!(next.seq == 2 || next.seq == 3);
+            next.seq = 9;
             next.overwrite(&path).unwrap();
             assert_eq!(State::read(&place).unwrap().unwrap().seq, 9);
         }

@@ -5,11 +5,11 @@
 
 use std::io::BufRead;
 
-use super::finding::{Anchor, Expect, Report};
+use super::finding::{Anchor, Expect, Finding, Kind, Report};
 use super::lines::{Line, Reader, next_line};
 use super::state::State;
 use super::walk::Walk;
-use super::{Error, Place};
+use super::{Error, Place, Tampering};
 use crate::store;
 
 /// Verifies a log from its first byte to its end.
@@ -45,12 +45,20 @@ pub fn verify(mut reader: impl BufRead, expect: &Expect<'_>, deep: bool) -> Resu
 /// further anchor where it is here. Anchors may also be met by an earlier log
 /// of the same device; what else is in those is not reported.
 ///
+/// `own` says that this is the device's own log, whose state must be here.
+///
 /// # Errors
-/// [`Error::Read`], [`Error::Store`]. A damaged state is [`Error::Tampered`].
-pub fn verify_place(place: &Place, expect: &Expect<'_>, deep: bool) -> Result<Report, Error> {
+/// [`Error::Read`], [`Error::Store`].
+pub fn verify_place(place: &Place, expect: &Expect<'_>, own: bool, deep: bool) -> Result<Report, Error> {
     // Before the log is opened, so that records written meanwhile only make it longer.
-    let state = State::read(place)?;
+    let (state, mut lost) = match State::read(place) {
+        Err(Error::Tampered { found, .. }) => (None, Some(found)),
+        state => (state?, None),
+    };
     let mut logs = place.generations()?;
+    if own && state.is_none() && !logs.is_empty() {
+        lost.get_or_insert(Tampering::StateRemoved);
+    }
     let newest = match &state {
         Some(state) => {
             logs.retain(|(generation, _)| *generation <= state.generation);
@@ -81,5 +89,9 @@ pub fn verify_place(place: &Place, expect: &Expect<'_>, deep: bool) -> Result<Re
     anchored.extend(report.anchored.iter().filter_map(|n| left.get(*n)).map(|(n, _)| *n));
     anchored.sort_unstable();
     report.anchored = anchored;
+    if let Some(found) = lost {
+        let device = expect.device.map(str::to_owned);
+        report.findings.insert(0, Finding { kind: Kind::Removed, device, sequence: None, detail: found.to_string() });
+    }
     Ok(report)
 }
