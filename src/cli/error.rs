@@ -266,3 +266,9 @@ fn identity_hint(error: &identity::Error) -> Option<Cow<'static, str>> {
     let _ = error;
     None
 }
+
+impl From<vault::Rejected> for CommandError {
+    fn from(rejected: vault::Rejected) -> Self {
+        Self::Vault(rejected.into())
+    }
+}

@@ -1,6 +1,4 @@
-use std::io::BufReader;
-
-use vault::audit::{self, Anchor, Entry, Expect, Filter, Outcome, Records, Severity};
+use vault::audit::{self, Anchor, Entry, Expect, Filter, Outcome, Severity};
 use vault::clock::{Span, Timestamp};
 
 use crate::cli::context::{Context, Opened};
@@ -140,7 +138,7 @@ pub(crate) fn entries(
     let place = cx.audit_place(&opened.vault.id(), None);
     let mut logs = Vec::new();
     for log in audit::logs_in(&place.directory)? {
-        logs.push(Records::open(&log.path, filter.clone())?);
+        logs.push(audit::records(&log.path, filter.clone())?);
     }
     Ok(audit::merge(logs))
 }
@@ -186,7 +184,8 @@ fn verify(cx: &Context, ui: &mut Ui, opened: &Opened, deep: bool, json: bool) ->
         let anchors: Vec<Anchor> =
             anchors.iter().filter(|(by, _)| Some(by) == device.as_ref()).map(|(_, anchor)| anchor.clone()).collect();
         let expect = Expect { vault: vault.id(), device: device.as_deref(), signing_keys: &keys, anchors: &anchors };
-        let report = audit::verify_place(&cx.audit_place(&vault.id(), name.as_ref()), &expect, deep)?;
+        let own = opened.memory.borrow().device() == name.as_ref();
+        let report = audit::verify_place(&cx.audit_place(&vault.id(), name.as_ref()), &expect, own, deep)?;
         total.ok &= report.is_ok();
         total.records += report.records;
         total.epochs += report.epochs;
