@@ -12,7 +12,7 @@ use vault::clock::{Clock, Timestamp};
 use vault::config::{self, Directories, Known, Overdue, Place, Places, Rollback, Settings, Variables};
 use vault::crypto::{Hash, IdentityKey, ValueKey};
 use vault::exec::process::Original;
-use vault::{DeviceName, Effective, Memory, ProfileName, Section, SecretName, Vault, store};
+use vault::{DeviceName, Effective, Memory, ProfileName, SecretName, Section, Vault, store};
 
 use super::args::Globals;
 use super::error::CommandError;
@@ -154,13 +154,7 @@ impl Context {
     }
 
     /// A place that was never used: its vault must be confirmed, or named by `VLT_VAULT_ID`.
-    fn open_unknown(
-        &self,
-        ui: &mut Ui,
-        path: PathBuf,
-        bytes: Vec<u8>,
-        place: &Place,
-    ) -> Result<Opened, CommandError> {
+    fn open_unknown(&self, ui: &mut Ui, path: PathBuf, bytes: Vec<u8>, place: &Place) -> Result<Opened, CommandError> {
         let vault = Vault::read(bytes, &[])?;
         let id = vault.id();
         if self.variables.vault_id()?.is_some() {
@@ -292,7 +286,8 @@ impl Context {
             let record = entry?.record;
             let given = matches!(record.action.as_str(), "exec" | "get" | "export");
             // `exec` names a renamed secret as VARIABLE=SECRET.
-            let named = |listed: &String| listed.rsplit('=').next().and_then(|n| n.split('@').next()) == Some(name.as_str());
+            let named =
+                |listed: &String| listed.rsplit('=').next().and_then(|n| n.split('@').next()) == Some(name.as_str());
             if given && record.profile.as_deref() == Some(profile.as_str()) && record.names.iter().any(named) {
                 last = last.max(Some(record.at));
             }

@@ -123,7 +123,9 @@ impl CommandError {
             Self::Exec(exec::Error::NotFound { .. }) => "not-found",
             Self::Exec(exec::Error::NotExecutable { .. }) => "not-executable",
             Self::Exec(_) => "not-started",
-            Self::Store(store::Error::Busy { .. }) | Self::Vault(vault::Error::Store(store::Error::Busy { .. })) => "locked",
+            Self::Store(store::Error::Busy { .. }) | Self::Vault(vault::Error::Store(store::Error::Busy { .. })) => {
+                "locked"
+            }
             Self::Store(_) | Self::Vault(vault::Error::Store(_)) => "io",
             _ => "error",
         }
@@ -195,22 +197,31 @@ impl CommandError {
             Self::Config(config::Error::NoHome { variable, .. }) => {
                 format!("set {variable} to a directory that can be written to").into()
             }
-            Self::Store(store::Error::Io { path, .. }) | Self::Audit(audit::Error::Store(store::Error::Io { path, .. }))
+            Self::Store(store::Error::Io { path, .. })
+            | Self::Audit(audit::Error::Store(store::Error::Io { path, .. }))
                 if path.to_string_lossy().contains("vault") && !path.ends_with("vault.toml") =>
             {
                 "set VLT_STATE_DIR to a directory that can be written to; see docs/docker.md".into()
             }
-            Self::ValueAsArgument => "type `vault set NAME` and enter it there, or pipe it into `vault set NAME -`".into(),
+            Self::ValueAsArgument => {
+                "type `vault set NAME` and enter it there, or pipe it into `vault set NAME -`".into()
+            }
             Self::NoValue => "pipe it into `vault set NAME -`, or use `--from-file FILE`".into(),
             Self::NoPassphrase => "give it through VLT_PASSPHRASE_FILE or VLT_PASSPHRASE_FD".into(),
             Self::EmptyValue => "pass `--allow-empty` if that is meant".into(),
-            Self::UnknownProvider => "known are openai, anthropic, aws, github, stripe and others: see docs/providers.md".into(),
-            Self::DangerousName(name) => {
-                format!("if it is meant, pass `--allow-name {name}`, or `vault config allow_names {name}` on this machine").into()
+            Self::UnknownProvider => {
+                "known are openai, anthropic, aws, github, stripe and others: see docs/providers.md".into()
             }
-            Self::VaultExists { .. } => "`vault init` never touches an existing vault; `vault list` shows what is in it".into(),
+            Self::DangerousName(name) => format!(
+                "if it is meant, pass `--allow-name {name}`, or `vault config allow_names {name}` on this machine"
+            )
+            .into(),
+            Self::VaultExists { .. } => {
+                "`vault init` never touches an existing vault; `vault list` shows what is in it".into()
+            }
             Self::UnknownPlace { id, .. } => {
-                format!("compare with a teammate and type `vault trust`; without a terminal set VLT_VAULT_ID={id}").into()
+                format!("compare with a teammate and type `vault trust`; without a terminal set VLT_VAULT_ID={id}")
+                    .into()
             }
             Self::OtherVault { .. } => {
                 "somebody may have replaced the file; if it was meant, move it elsewhere and use it from there".into()
@@ -255,7 +266,9 @@ fn hint_for(kind: Kind) -> Option<&'static str> {
     Some(match kind {
         Kind::TooNew => "update vault; this version leaves the file alone",
         Kind::LineEndings => "add `vault.toml -text` to .gitattributes and check the file out again",
-        Kind::ConflictMarkers => "take one side with `git checkout --ours vault.toml` or `--theirs`, then make the other change again",
+        Kind::ConflictMarkers => {
+            "take one side with `git checkout --ours vault.toml` or `--theirs`, then make the other change again"
+        }
         Kind::NotAVault | Kind::Bounds => return None,
         Kind::Layout => "restore the file from git; it is changed with `vault`, not by hand",
         _ => "restore the file from git, and find out who changed it",

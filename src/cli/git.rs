@@ -12,9 +12,12 @@ pub(crate) fn was_ever_tracked(file: &Path) -> bool {
         _ => Path::new("."),
     };
     let answers = |arguments: &[&str]| -> bool {
-        git(directory).args(arguments).arg("--").arg(name).output().is_ok_and(|output| {
-            output.status.success() && !output.stdout.is_empty()
-        })
+        git(directory)
+            .args(arguments)
+            .arg("--")
+            .arg(name)
+            .output()
+            .is_ok_and(|output| output.status.success() && !output.stdout.is_empty())
     };
     answers(&["ls-files"]) || answers(&["log", "--all", "--max-count=1", "--format=%H"])
 }

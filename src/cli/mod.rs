@@ -31,7 +31,13 @@ use ui::Ui;
 /// program with them in its environment; nothing else sees them, and every use
 /// is on record.
 #[derive(Parser, Debug)]
-#[command(name = "vault", version, disable_help_subcommand = false, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "vault",
+    version,
+    disable_help_subcommand = false,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 struct Cli {
     #[command(flatten)]
     globals: Globals,

@@ -33,7 +33,7 @@ pub(crate) fn prove(path: &Path, passphrase: Option<&SecretValue>, identity: &Id
     let output = command.output().map_err(|_| CommandError::NotReadBack)?;
     drop(pipe);
     let shown = String::from_utf8_lossy(&output.stdout);
-    let same = shown.contains(identity.recipient().as_str())
-        && shown.contains(&identity.signing_key().public().to_string());
+    let same =
+        shown.contains(identity.recipient().as_str()) && shown.contains(&identity.signing_key().public().to_string());
     if output.status.success() && same { Ok(()) } else { Err(CommandError::NotReadBack) }
 }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use vault::audit::{self, Event, Log, Origin, Outcome, Receipt, Sink};
 use vault::clock::Timestamp;
 use vault::crypto::{Hash, SigningKey};
-use vault::{AuditHead, DeviceName, ProfileName, Section, SecretName, Signer, Transaction, Vault};
+use vault::{AuditHead, DeviceName, ProfileName, SecretName, Section, Signer, Transaction, Vault};
 
 use super::context::{Actor, Context, Opened};
 use super::error::CommandError;
@@ -288,7 +288,8 @@ impl Context {
     fn origin(&self, member: Option<String>) -> Origin {
         let is_set = |name: &str| self.variables.is_set(name);
         let bounded = |text: String| text.chars().take(1000).collect::<String>();
-        let tty = rustix::termios::isatty(std::io::stdin().as_fd()) || rustix::termios::isatty(std::io::stderr().as_fd());
+        let tty =
+            rustix::termios::isatty(std::io::stdin().as_fd()) || rustix::termios::isatty(std::io::stderr().as_fd());
         Origin {
             user: rustix::process::getuid().as_raw().to_string(),
             member,

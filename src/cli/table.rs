@@ -43,7 +43,9 @@ impl Table {
             (0..self.heading.len()).filter(|&n| self.rows.iter().any(|row| !row[n].text.is_empty())).collect();
         let mut widths: Vec<usize> = used
             .iter()
-            .map(|&n| self.rows.iter().map(|row| row[n].text.width()).chain([self.heading[n].width()]).max().unwrap_or(0))
+            .map(|&n| {
+                self.rows.iter().map(|row| row[n].text.width()).chain([self.heading[n].width()]).max().unwrap_or(0)
+            })
             .collect();
         if let Some(columns) = ui.width() {
             fit(&mut widths, columns);

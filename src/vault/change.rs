@@ -1,7 +1,9 @@
 //! One change of the team: its text, its signature, its hash (`docs/format.md`, section 3).
 
 use crate::clock::Timestamp;
-use crate::crypto::{Commitment, Hash, KdfCost, PublicKey, Recipient, SealedIdentity, Signature, SigningKey, length_prefixed};
+use crate::crypto::{
+    Commitment, Hash, KdfCost, PublicKey, Recipient, SealedIdentity, Signature, SigningKey, length_prefixed,
+};
 
 use super::error::{Kind, Rejected};
 use super::name::{DeviceName, MemberName, ProfileName};
@@ -217,9 +219,11 @@ impl<'a> SignedChange<'a> {
                 member: c.required("member")?,
                 device: NewDevice::read(c, true)?,
             },
-            "add_member" => {
-                Action::AddMember { member: c.required("member")?, device: NewDevice::read(c, false)?, role: Role::read(c)? }
-            }
+            "add_member" => Action::AddMember {
+                member: c.required("member")?,
+                device: NewDevice::read(c, false)?,
+                role: Role::read(c)?,
+            },
             "add_device" => Action::AddDevice { member: c.required("member")?, device: NewDevice::read(c, false)? },
             "remove_member" => Action::RemoveMember { member: c.required("member")? },
             "remove_device" => Action::RemoveDevice { device: c.required("device")? },

@@ -31,9 +31,7 @@ pub use founding::{Founder, found};
 pub use name::{DeviceName, MemberName, NameError, ProfileName, ProviderName, SecretName};
 pub use pin::{Error as PinError, Memory, Standing, Warning};
 pub use profile::{AuditHead, Counts, Profile, Section, SectionSignature};
-pub use secret::{
-    Earlier, Exposure, OnOverdue, Pending, PolicyFields, Removed, RotateEvery, Scope, Secret, Stage,
-};
+pub use secret::{Earlier, Exposure, OnOverdue, Pending, PolicyFields, Removed, RotateEvery, Scope, Secret, Stage};
 pub use team::{Device, ProfileState, Team};
 pub use text::{MAX_VALUE, Text, TextError, is_hostile};
 pub use transaction::{Signer, Transaction};
@@ -115,8 +113,7 @@ impl Vault {
     /// # Errors
     /// [`Error::NoProfile`], or [`Rejected`].
     pub fn section(&self, profile: &ProfileName) -> Result<Section<'_>, Error> {
-        let (text, before) =
-            self.document.profile(profile).ok_or_else(|| Error::NoProfile(profile.clone()))?;
+        let (text, before) = self.document.profile(profile).ok_or_else(|| Error::NoProfile(profile.clone()))?;
         Section::read(&self.id(), &self.team, profile, text, before)
             .map_err(|rejected| document::diagnose(text.as_bytes(), rejected).into())
     }
@@ -175,9 +172,8 @@ impl Vault {
     /// The text of every section, in order: team changes, then profiles.
     fn sections(&self) -> (impl Iterator<Item = &str>, impl Iterator<Item = (&ProfileName, &str)>) {
         let changes = self.document.changes().map(|(text, _)| text);
-        let profiles = self.document.profile_names().filter_map(|name| {
-            self.document.profile(name).map(|(text, _)| (name, text))
-        });
+        let profiles =
+            self.document.profile_names().filter_map(|name| self.document.profile(name).map(|(text, _)| (name, text)));
         (changes, profiles)
     }
 }

@@ -11,7 +11,9 @@ pub enum NameError {
     #[error("a secret's name is letters, digits and `_`, begins with no digit and has at most 256 bytes")]
     Secret,
     /// Not the grammar of profiles, members and devices.
-    #[error("a name here is lower-case letters, digits, `-` and `_`, begins with a letter or digit and has at most 64 bytes")]
+    #[error(
+        "a name here is lower-case letters, digits, `-` and `_`, begins with a letter or digit and has at most 64 bytes"
+    )]
     Slug,
     /// `recovery`, the name of the recovery device.
     #[error("the name `recovery` is reserved")]

@@ -9,10 +9,10 @@ use std::time::Duration;
 use crate::crypto::Hash;
 use crate::store;
 
+use super::Vault;
 use super::name::{DeviceName, MemberName, ProfileName};
 use super::profile::{Counts, Section};
 use super::team::Team;
-use super::Vault;
 
 const FILE: &str = "trust.json";
 const MAX_FILE: u64 = 16 << 20;
@@ -87,16 +87,12 @@ impl std::fmt::Display for Warning {
             Self::TeamBehind { missing } => {
                 write!(f, "this file is older than one seen before: {missing} changes of the team are missing")
             }
-            Self::ProfileBehind { profile, missing } => write!(
-                f,
-                "profile {profile} is older than seen before: writes of {} are missing",
-                list(missing)
-            ),
-            Self::ProfileFork { profile, missing } => write!(
-                f,
-                "profile {profile} lacks writes seen before, of {}: a branch, or a lost write",
-                list(missing)
-            ),
+            Self::ProfileBehind { profile, missing } => {
+                write!(f, "profile {profile} is older than seen before: writes of {} are missing", list(missing))
+            }
+            Self::ProfileFork { profile, missing } => {
+                write!(f, "profile {profile} lacks writes seen before, of {}: a branch, or a lost write", list(missing))
+            }
             Self::ProfileTwice { profile, by } => {
                 write!(f, "profile {profile} was signed twice as the same write, with other content, by {by}")
             }

@@ -237,13 +237,13 @@ impl<'a> Section<'a> {
         let no_grant = || Error::NoGrant { device: device.clone(), profile: self.name.clone() };
         let at = self.grants.binary_search_by(|(found, _)| found.cmp(device)).map_err(|_| no_grant())?;
         let mut cursor = Cursor::new(self.grants[at].1);
-        let wrapped = WrappedKey::read(&mut cursor)
-            .map_err(|_| Rejected::new(Kind::Layout).in_profile(&self.name))?;
+        let wrapped = WrappedKey::read(&mut cursor).map_err(|_| Rejected::new(Kind::Layout).in_profile(&self.name))?;
         let state = team.profiles().get(&self.name).ok_or_else(|| Error::NoProfile(self.name.clone()))?;
-        let key = wrapped.unwrap_with(identity, self.name.as_str(), self.epoch, &state.commitment).map_err(|error| {
-            let kind = if error == crate::crypto::Error::Commitment { Kind::Commitment } else { Kind::Grant };
-            Rejected::new(kind).in_profile(&self.name).signed_by(&self.signature.by)
-        })?;
+        let key =
+            wrapped.unwrap_with(identity, self.name.as_str(), self.epoch, &state.commitment).map_err(|error| {
+                let kind = if error == crate::crypto::Error::Commitment { Kind::Commitment } else { Kind::Grant };
+                Rejected::new(kind).in_profile(&self.name).signed_by(&self.signature.by)
+            })?;
         let values = ValueKey::derive(&key, id, self.name.as_str(), self.epoch);
         Ok((key, values))
     }
@@ -506,7 +506,8 @@ impl std::str::FromStr for AuditHead {
         let malformed = crate::crypto::Error::Malformed("audit head");
         let (sequence, hash) = text.split_once(':').ok_or(malformed)?;
         let canonical = !sequence.starts_with('0') && sequence.bytes().all(|b| b.is_ascii_digit());
-        let sequence = sequence.parse().ok().filter(|n| canonical && *n <= super::text::MAX_INTEGER).ok_or(malformed)?;
+        let sequence =
+            sequence.parse().ok().filter(|n| canonical && *n <= super::text::MAX_INTEGER).ok_or(malformed)?;
         Ok(Self { sequence, hash: hash.parse()? })
     }
 }

@@ -181,7 +181,12 @@ impl Secret {
     /// # Errors
     /// [`Rejected`] of kind layout, bounds or versions; `first_line` is the number
     /// of lines of the file before `text`.
-    pub(crate) fn read(profile: &ProfileName, name: &SecretName, text: &str, first_line: usize) -> Result<Self, Rejected> {
+    pub(crate) fn read(
+        profile: &ProfileName,
+        name: &SecretName,
+        text: &str,
+        first_line: usize,
+    ) -> Result<Self, Rejected> {
         let mut cursor = Cursor::new(text);
         let secret = Self::read_at(profile, name, &mut cursor)
             .map_err(|stop| stop.at_line(text, first_line).in_profile(profile).in_secret(name))?;
@@ -226,9 +231,10 @@ impl Secret {
     }
 
     fn check_versions(&self) -> Result<(), Rejected> {
-        let descending = self.earlier.iter().try_fold(self.version, |above, earlier| {
-            (earlier.version < above).then_some(earlier.version)
-        });
+        let descending = self
+            .earlier
+            .iter()
+            .try_fold(self.version, |above, earlier| (earlier.version < above).then_some(earlier.version));
         if descending.is_none() || self.pending.as_ref().is_some_and(|p| p.version <= self.version) {
             return Err(Rejected::new(Kind::Versions));
         }
@@ -422,8 +428,7 @@ impl Canonical for Exposures {
 impl Canonical for Exposure {
     fn read(c: &mut Cursor<'_>) -> Result<Self, Stop> {
         let mut table = c.inline()?;
-        let exposure =
-            Self { at: table.required("at")?, to: table.optional("to")?, why: table.required("why")? };
+        let exposure = Self { at: table.required("at")?, to: table.optional("to")?, why: table.required("why")? };
         table.close()?;
         Ok(exposure)
     }

@@ -89,11 +89,7 @@ impl Team {
     }
 
     /// Appends a change of our own: the same rules, checked before it is signed.
-    pub(crate) fn append(
-        &mut self,
-        change: &Change,
-        key: &crate::crypto::SigningKey,
-    ) -> Result<String, Rejected> {
+    pub(crate) fn append(&mut self, change: &Change, key: &crate::crypto::SigningKey) -> Result<String, Rejected> {
         let previous = self.head();
         let place = |rejected: Rejected| rejected.in_change(change.number, Some(&change.by));
         self.signer_of(change).map_err(place)?;
@@ -168,9 +164,7 @@ impl Team {
                 let old = self.role_of(member)?.clone();
                 self.check_role(role)?;
                 if self.has_devices(member) {
-                    lost.extend(
-                        self.profiles.keys().filter(|p| old.reads(p) && !role.reads(p)).cloned(),
-                    );
+                    lost.extend(self.profiles.keys().filter(|p| old.reads(p) && !role.reads(p)).cloned());
                 }
                 if old.admin && !role.admin {
                     self.drop_recovery(&mut lost);

@@ -120,8 +120,7 @@ impl<'a> Cursor<'a> {
     /// A bare key and ` = `: letters, digits, `_` and `-`.
     pub(crate) fn bare_key(&mut self) -> Result<&'a str, Stop> {
         let rest = self.rest();
-        let length =
-            rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_' || *b == b'-').count();
+        let length = rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_' || *b == b'-').count();
         self.offset += length;
         self.expect(" = ")?;
         Ok(&rest[..length])

@@ -100,8 +100,7 @@ impl Transaction {
             return Err(Error::NoProfile(parent.clone()));
         }
         let key = DataKey::generate()?;
-        let rekeyed =
-            vec![Rekeyed { profile: name.clone(), epoch: 1, commitment: key.commitment(name.as_str(), 1) }];
+        let rekeyed = vec![Rekeyed { profile: name.clone(), epoch: 1, commitment: key.commitment(name.as_str(), 1) }];
         let change = Change {
             number: self.team.next_number(),
             at: now,

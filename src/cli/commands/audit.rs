@@ -179,8 +179,12 @@ fn verify(cx: &Context, ui: &mut Ui, opened: &Opened, deep: bool, json: bool) ->
     let mut total = Verified { ok: true, records: 0, epochs: 0, anchors: 0, findings: Vec::new() };
     for device in devices {
         let name = device.as_ref().and_then(|name| name.parse::<vault::DeviceName>().ok());
-        let keys: Vec<_> =
-            name.as_ref().and_then(|name| team.devices().get(name)).and_then(|device| device.signing_key).into_iter().collect();
+        let keys: Vec<_> = name
+            .as_ref()
+            .and_then(|name| team.devices().get(name))
+            .and_then(|device| device.signing_key)
+            .into_iter()
+            .collect();
         let anchors: Vec<Anchor> =
             anchors.iter().filter(|(by, _)| Some(by) == device.as_ref()).map(|(_, anchor)| anchor.clone()).collect();
         let expect = Expect { vault: vault.id(), device: device.as_deref(), signing_keys: &keys, anchors: &anchors };
@@ -194,7 +198,11 @@ fn verify(cx: &Context, ui: &mut Ui, opened: &Opened, deep: bool, json: bool) ->
             kind: finding.kind.to_string(),
             device: finding.device,
             sequence: finding.sequence,
-            detail: format!("{}{}", if finding.kind.severity() == Severity::Note { "note: " } else { "" }, finding.detail),
+            detail: format!(
+                "{}{}",
+                if finding.kind.severity() == Severity::Note { "note: " } else { "" },
+                finding.detail
+            ),
         }));
     }
     if json {

@@ -53,7 +53,12 @@ impl Check {
     }
 
     fn problem(name: &'static str, error: &CommandError) -> Self {
-        Self { name, status: Status::Problem, detail: error.to_string(), hint: error.hint().map(|hint| hint.into_owned()) }
+        Self {
+            name,
+            status: Status::Problem,
+            detail: error.to_string(),
+            hint: error.hint().map(|hint| hint.into_owned()),
+        }
     }
 }
 
@@ -106,9 +111,11 @@ fn vault_and_place(cx: &Context) -> (Vec<Check>, Option<Vault>) {
             Ok(known) => Check::problem("place", &CommandError::OtherVault { path, known }),
             Err(_) => Check::problem("place", &CommandError::damaged_places()),
         },
-        Ok(Known::Unknown) => {
-            Check::warning("place", format!("not trusted here yet: {}", vault.id()), "compare the id with a teammate, then `vault trust`")
-        }
+        Ok(Known::Unknown) => Check::warning(
+            "place",
+            format!("not trusted here yet: {}", vault.id()),
+            "compare the id with a teammate, then `vault trust`",
+        ),
         Ok(Known::Conflict { .. }) => Check::problem("place", &CommandError::ConflictingPlaces { path }),
         Err(error) => Check::problem("place", &error.into()),
     });
@@ -144,7 +151,11 @@ fn state(cx: &Context) -> Check {
         }
         Err(error) => Check::warning("state", format!("{}: {error}", path.display()), "set VLT_STATE_DIR"),
         Ok(found) if found.uid() != rustix::process::geteuid().as_raw() || found.permissions().mode() & 0o022 != 0 => {
-            Check::warning("state", format!("{} can be written by others", path.display()), "chmod 700 it, or set VLT_STATE_DIR")
+            Check::warning(
+                "state",
+                format!("{} can be written by others", path.display()),
+                "chmod 700 it, or set VLT_STATE_DIR",
+            )
         }
         Ok(_) => match rustix::fs::access(path, rustix::fs::Access::WRITE_OK) {
             Ok(()) => Check::ok("state", path.display().to_string()),
@@ -180,7 +191,8 @@ fn attributes(cx: &Context) -> Option<Check> {
 fn clock(cx: &Context, vault: Option<&Vault>) -> Check {
     let now = cx.now();
     let newest = vault.map(|vault| {
-        let sections: Vec<_> = vault.team().profiles().keys().filter_map(|profile| vault.section(profile).ok()).collect();
+        let sections: Vec<_> =
+            vault.team().profiles().keys().filter_map(|profile| vault.section(profile).ok()).collect();
         vault.newest_signed(sections.iter())
     });
     match newest {

@@ -89,7 +89,9 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let mut keys = Vec::new();
     for position in 0..effective.sections().len() {
         let key = match &actor {
-            Some(actor) if used.contains(&position) => Some(cx.unlock(&opened, actor, &effective.sections()[position])?),
+            Some(actor) if used.contains(&position) => {
+                Some(cx.unlock(&opened, actor, &effective.sections()[position])?)
+            }
             _ => None,
         };
         keys.push(key);
@@ -154,11 +156,8 @@ fn start(
             None
         });
     }
-    let mut environment = if args.pristine {
-        Environment::pristine()
-    } else {
-        Environment::new(inherited.iter().copied())
-    };
+    let mut environment =
+        if args.pristine { Environment::pristine() } else { Environment::new(inherited.iter().copied()) };
     // What was chosen by option holds for nested calls as well.
     for (name, value) in &chosen {
         if let Err(error) = environment.set_path(name, value) {
@@ -187,7 +186,9 @@ fn start(
 fn chosen_by_option(cx: &Context, opened: &Opened) -> Vec<(&'static str, String)> {
     let mut chosen = Vec::new();
     if cx.globals.vault.is_some() {
-        if let Some(path) = std::fs::canonicalize(&opened.path).ok().and_then(|path| path.into_os_string().into_string().ok()) {
+        if let Some(path) =
+            std::fs::canonicalize(&opened.path).ok().and_then(|path| path.into_os_string().into_string().ok())
+        {
             chosen.push(("VLT_FILE", path));
         }
     }
@@ -216,7 +217,8 @@ fn select(
     }
     let mut wanted = Vec::new();
     let mut left_out = Vec::new();
-    let explicit = !args.only.is_empty() || (args.except.is_empty() && !(args.renamed.is_empty() && args.files.is_empty()));
+    let explicit =
+        !args.only.is_empty() || (args.except.is_empty() && !(args.renamed.is_empty() && args.files.is_empty()));
     if explicit {
         for name in &args.only {
             let (section, secret) = find(name)?;
@@ -240,7 +242,9 @@ fn select(
             }
         }
     }
-    for (pair, as_file) in args.renamed.iter().map(|pair| (pair, false)).chain(args.files.iter().map(|pair| (pair, true))) {
+    for (pair, as_file) in
+        args.renamed.iter().map(|pair| (pair, false)).chain(args.files.iter().map(|pair| (pair, true)))
+    {
         let (section, secret) = find(&pair.secret)?;
         check_scope(&pair.secret, &secret, program)?;
         if pair.previous && secret.earlier.is_empty() {
@@ -313,7 +317,8 @@ fn warn_of_age(cx: &Context, ui: &mut Ui, opened: &Opened, effective: &Effective
         return;
     }
     overdue.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
-    let list: Vec<String> = overdue.iter().take(3).map(|(days, name)| format!("{name} ({})", plural(*days, "day"))).collect();
+    let list: Vec<String> =
+        overdue.iter().take(3).map(|(days, name)| format!("{name} ({})", plural(*days, "day"))).collect();
     let more = if overdue.len() > 3 { format!(" and {} more", overdue.len() - 3) } else { String::new() };
     ui.warn(&format!(
         "{} overdue for rotation: {}{more}; see `vault list`",

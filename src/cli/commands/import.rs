@@ -9,8 +9,8 @@ use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::record::{Change, Edit};
-use crate::cli::{git, input};
 use crate::cli::ui::Ui;
+use crate::cli::{git, input};
 
 /// Largest text that is imported.
 const MAX_IMPORT: u64 = 64 << 20;

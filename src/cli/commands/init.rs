@@ -95,11 +95,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         let text = zeroize::Zeroizing::new(text);
         store::create_new(file, &text, store::Mode::Private)?;
     }
-    let record = |outcome, of| Event {
-        of,
-        profile: Some(cx.profile().to_string()),
-        ..Event::new("init", outcome)
-    };
+    let record = |outcome, of| Event { of, profile: Some(cx.profile().to_string()), ..Event::new("init", outcome) };
     let key = || Some(identity.key.signing_key());
     let intent = cx.note_event(&id, Some(&device), key(), &record(Outcome::Intent, None))?;
     store::create_new(&path, vault.bytes(), store::Mode::Shared)?;
@@ -109,7 +105,9 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let mut memory = Memory::new(id);
     memory.act_as(&device);
     memory.learn(&vault, &sections, &[]);
-    memory.save(&cx.directories().vault_state(&id.to_string()), cx.globals.lock_timeout()).map_err(vault::Error::from)?;
+    memory
+        .save(&cx.directories().vault_state(&id.to_string()), cx.globals.lock_timeout())
+        .map_err(vault::Error::from)?;
     cx.note_event(&id, Some(&device), key(), &record(Outcome::Done, Some(intent.sequence)))?;
     let attributes = git_attributes(&path);
 
@@ -141,7 +139,9 @@ fn identity(cx: &Context, ui: &mut Ui, args: &Args) -> Result<Kept, CommandError
             let origin = identity::Origin::Variable;
             let key = match identity::IdentityFile::parse(text.reveal(), &origin)? {
                 identity::IdentityFile::Plain(key) => key,
-                identity::IdentityFile::Sealed(sealed) => sealed.open(&passphrase(cx, ui, "its passphrase")?, &origin)?,
+                identity::IdentityFile::Sealed(sealed) => {
+                    sealed.open(&passphrase(cx, ui, "its passphrase")?, &origin)?
+                }
             };
             return Ok(Kept { key, place: "VLT_IDENTITY".to_owned(), made: false });
         }
@@ -151,7 +151,8 @@ fn identity(cx: &Context, ui: &mut Ui, args: &Args) -> Result<Kept, CommandError
         _ => None,
     };
     let default = cx.directories().config.join("identity");
-    let given = args.identity_file.clone().or_else(|| cx.globals.identity.clone()).or_else(|| cx.variables.identity_file());
+    let given =
+        args.identity_file.clone().or_else(|| cx.globals.identity.clone()).or_else(|| cx.variables.identity_file());
     let path = given.clone().or(configured).unwrap_or_else(|| default.clone());
     let place = path.display().to_string();
     let origin = identity::Origin::File(path.clone());
@@ -237,7 +238,8 @@ fn names(cx: &Context, args: &Args) -> Result<(MemberName, DeviceName), CommandE
             let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
             let host = host.split('.').next().and_then(slug).unwrap_or_else(|| "device".to_owned());
             let name: String = format!("{member}-{host}").chars().take(64).collect();
-            name.parse().map_err(|_| CommandError::usage("cannot tell this device's name: pass `--device NAME`".to_owned()))?
+            name.parse()
+                .map_err(|_| CommandError::usage("cannot tell this device's name: pass `--device NAME`".to_owned()))?
         }
     };
     if device.is_recovery() {

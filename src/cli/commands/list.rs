@@ -24,7 +24,9 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let newest = opened.vault.newest_signed(effective.sections().iter());
     let honest = rotation::effective_now(cx.now(), Some(newest));
     if honest.behind && newest.since(cx.now()) > 60 {
-        ui.warn(&format!("the clock of this machine is behind {newest}, the newest time on record; ages count from there"));
+        ui.warn(&format!(
+            "the clock of this machine is behind {newest}, the newest time on record; ages count from there"
+        ));
     } else if rotation::ahead(newest, cx.now()) {
         ui.warn(&format!("something in the vault is signed as of {newest}, which is more than a day ahead"));
     }

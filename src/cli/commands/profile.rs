@@ -70,7 +70,12 @@ fn list(cx: &Context, ui: &mut Ui, json: bool) -> Result<(), CommandError> {
             extends: state.extends.iter().map(|parent| parent.as_str()).collect(),
             secrets: section.len(),
             readers: team.readers(name).map(|(device, _)| device.to_string()).collect(),
-            writers: team.devices().keys().filter(|device| team.writes(device, name)).map(ToString::to_string).collect(),
+            writers: team
+                .devices()
+                .keys()
+                .filter(|device| team.writes(device, name))
+                .map(ToString::to_string)
+                .collect(),
         })
         .collect();
     if json {

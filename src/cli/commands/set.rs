@@ -97,11 +97,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         }
         metadata.apply(secret, value.is_none());
         let version = secret.version;
-        if new || *secret != before {
-            Ok(Edit::Changed((new, version)))
-        } else {
-            Ok(Edit::Unchanged((new, version)))
-        }
+        if new || *secret != before { Ok(Edit::Changed((new, version))) } else { Ok(Edit::Unchanged((new, version))) }
     })?;
     report(ui, args, &profile, &outcome, value.is_some());
     if let Some(detected) = &detected {
@@ -110,12 +106,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     Ok(())
 }
 
-fn value(
-    ui: &mut Ui,
-    args: &Args,
-    metadata: &Fields,
-    exists: bool,
-) -> Result<Option<SecretValue>, CommandError> {
+fn value(ui: &mut Ui, args: &Args, metadata: &Fields, exists: bool) -> Result<Option<SecretValue>, CommandError> {
     let value = if let Some(source) = &args.source {
         if source.0 != "-" {
             return Err(CommandError::ValueAsArgument);

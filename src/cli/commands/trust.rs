@@ -51,7 +51,8 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, _args: &Args) -> Result<(), Com
         return Err(CommandError::BehindForWriting(standing.warnings[0].clone()));
     }
     let reasons: Vec<String> = standing.warnings.iter().map(ToString::to_string).collect();
-    let event = Event { reason: Some(reasons.join("; ").chars().take(1000).collect()), ..Event::new("trust", Outcome::Done) };
+    let event =
+        Event { reason: Some(reasons.join("; ").chars().take(1000).collect()), ..Event::new("trust", Outcome::Done) };
     cx.note_event(&id, memory.device(), None, &event)?;
     memory.accept(&vault, &sections);
     memory.overwrite(&state, cx.globals.lock_timeout()).map_err(vault::Error::from)?;
@@ -76,9 +77,7 @@ fn confirm_place(
     let confirmed = match cx.variables.vault_id()? {
         Some(asked) if asked == id.to_string() => true,
         Some(_) => return Err(CommandError::NotTheVaultAsked { id }),
-        None => ui
-            .confirm("Ask somebody on the team for the id. Is it the same?")
-            .map_err(CommandError::Terminal)?,
+        None => ui.confirm("Ask somebody on the team for the id. Is it the same?").map_err(CommandError::Terminal)?,
     };
     if !confirmed {
         return Err(CommandError::UnknownPlace { path: path.to_path_buf(), id });

@@ -1,4 +1,4 @@
-use vault::{DeviceName, Kind, ProfileName, Rejected, Section, SecretName, Vault};
+use vault::{DeviceName, Kind, ProfileName, Rejected, SecretName, Section, Vault};
 
 use crate::cli::context::{Actor, Context, Opened, read_vault};
 use crate::cli::error::CommandError;
@@ -115,7 +115,9 @@ fn values(
 ) -> Result<Option<usize>, CommandError> {
     let actor = match cx.actor(ui, opened) {
         Ok(actor) => actor,
-        Err(CommandError::Identity(vault::identity::Error::None { .. }) | CommandError::Vault(vault::Error::NotAMember)) => {
+        Err(
+            CommandError::Identity(vault::identity::Error::None { .. }) | CommandError::Vault(vault::Error::NotAMember),
+        ) => {
             return Ok(None);
         }
         Err(error) => return Err(error),
