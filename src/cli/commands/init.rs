@@ -13,7 +13,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::record::all_sections;
 use crate::cli::ui::{Tone, Ui};
-use crate::cli::{input, readback};
+use crate::cli::{input, readback, unlock};
 
 /// Found a vault here
 ///
@@ -159,7 +159,7 @@ fn identity(cx: &Context, ui: &mut Ui, args: &Args) -> Result<Kept, CommandError
     let kept = match identity::IdentityFile::read(&path) {
         Ok(identity::IdentityFile::Plain(key)) => Kept { key, place, made: false },
         Ok(identity::IdentityFile::Sealed(sealed)) => {
-            let passphrase = passphrase(cx, ui, &format!("Passphrase for {place}"))?;
+            let passphrase = passphrase(cx, ui, &format!("passphrase for {place}"))?;
             Kept { key: sealed.open(&passphrase, &origin)?, place, made: false }
         }
         Err(identity::Error::Store(store::Error::Missing { .. })) => {
@@ -194,11 +194,10 @@ fn identity(cx: &Context, ui: &mut Ui, args: &Args) -> Result<Kept, CommandError
 }
 
 fn passphrase(cx: &Context, ui: &mut Ui, label: &str) -> Result<SecretValue, CommandError> {
-    let mut ask = |_: &str| match ui.hidden(label) {
-        Ok(Some(passphrase)) => Ok(passphrase),
-        Ok(None) => Err(identity::PromptError::Cancelled),
-        Err(error) => Err(identity::PromptError::Terminal(error)),
-    };
+    if !ui.can_ask() {
+        return Ok(identity::passphrase(&cx.variables, None, label)?);
+    }
+    let mut ask = |label: &str| unlock::ask(ui, label);
     Ok(identity::passphrase(&cx.variables, Some(&mut ask), label)?)
 }
 
