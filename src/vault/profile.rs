@@ -192,9 +192,28 @@ impl<'a> Section<'a> {
 
     fn read_secret(&self, name: &SecretName, text: &'a str) -> Result<Secret, Rejected> {
         // The position of `text` in the section is only needed for an error.
-        Secret::read(&self.name, name, text, 0).map_err(|rejected| Rejected {
+        let secret = Secret::read(&self.name, name, text, 0).map_err(|rejected| Rejected {
             line: rejected.line.map(|line| line + self.before.count() + self.lines_to(text)),
             ..rejected
+        })?;
+        // A version is part of what a value is bound to, so none is given twice.
+        if let Ok(at) = self.removed.binary_search_by(|(found, _)| found.cmp(name)) {
+            let removed = self.read_removed(name, self.removed[at].1)?;
+            if secret.oldest_version() <= removed.version {
+                return Err(Rejected::new(Kind::Versions).in_profile(&self.name).in_secret(name));
+            }
+        }
+        Ok(secret)
+    }
+
+    fn read_removed(&self, name: &SecretName, text: &'a str) -> Result<Removed, Rejected> {
+        let mut c = Cursor::new(text);
+        let read = c.expect_line(&format!("[profile.{}.removed.{name}]", self.name)).and_then(|()| {
+            let table = Removed::read(&mut c)?;
+            if c.at_end() { Ok(table) } else { c.stop(Kind::Layout) }
+        });
+        read.map_err(|stop| {
+            stop.at_line(text, self.before.count() + self.lines_to(text)).in_profile(&self.name).in_secret(name)
         })
     }
 
@@ -208,19 +227,7 @@ impl<'a> Section<'a> {
     /// # Errors
     /// [`Rejected`] if a table is not canonical.
     pub fn removed(&self) -> Result<BTreeMap<SecretName, Removed>, Rejected> {
-        let mut removed = BTreeMap::new();
-        for (name, text) in &self.removed {
-            let mut c = Cursor::new(text);
-            let read = c.expect_line(&format!("[profile.{}.removed.{name}]", self.name)).and_then(|()| {
-                let table = Removed::read(&mut c)?;
-                if c.at_end() { Ok(table) } else { c.stop(Kind::Layout) }
-            });
-            let table = read.map_err(|stop| {
-                stop.at_line(text, self.before.count() + self.lines_to(text)).in_profile(&self.name).in_secret(name)
-            })?;
-            removed.insert(name.clone(), table);
-        }
-        Ok(removed)
+        self.removed.iter().map(|(name, text)| Ok((name.clone(), self.read_removed(name, text)?))).collect()
     }
 
     /// Unwraps the grant of `device` and gives the key for the values of this profile.
@@ -470,12 +477,7 @@ impl Canonical for Clock {
             if counts.last_key_value().is_some_and(|(last, _)| *last >= device) {
                 return here.stop(Kind::Layout);
             }
-            // Over 2^48 it is the clock that is wrong, which has a kind of its own.
-            let count = u64::read(c).map_err(|stop| Stop {
-                kind: if stop.kind == Kind::Bounds { Kind::Clock } else { stop.kind },
-                ..stop
-            })?;
-            counts.insert(device, count);
+            counts.insert(device, u64::read(c)?);
             if !c.take(", ") {
                 break;
             }

@@ -12,6 +12,8 @@ use super::name::{DeviceName, MemberName, ProfileName};
 
 /// Most team changes.
 pub(crate) const MAX_CHANGES: usize = 65_536;
+/// The recovery device's name, which nobody and nothing else may have.
+const RESERVED: &str = "recovery";
 const MAX_DEVICES: usize = 4_096;
 const MAX_PROFILES: usize = 1_024;
 
@@ -271,6 +273,9 @@ impl Team {
     }
 
     fn enter_member(&mut self, member: &MemberName, role: &Role) -> Result<(), Rejected> {
+        if member.as_str() == RESERVED {
+            return Err(Rejected::rule("that name is reserved"));
+        }
         if self.members.contains_key(member) || self.former_members.contains(member) {
             return Err(Rejected::rule("that member's name was used before"));
         }
@@ -311,6 +316,9 @@ impl Team {
     }
 
     fn enter_profile(&mut self, profile: &ProfileName, extends: &[ProfileName]) -> Result<(), Rejected> {
+        if profile.as_str() == RESERVED {
+            return Err(Rejected::rule("that name is reserved"));
+        }
         if self.profiles.contains_key(profile) || self.former_profiles.contains(profile) {
             return Err(Rejected::rule("that profile's name was used before"));
         }

@@ -241,7 +241,8 @@ fn names(cx: &Context, args: &Args) -> Result<(MemberName, DeviceName), CommandE
                 .map_err(|_| CommandError::usage("cannot tell this device's name: pass `--device NAME`".to_owned()))?
         }
     };
-    if device.is_recovery() {
+    let reserved = DeviceName::recovery();
+    if [device.as_str(), member.as_str(), cx.profile().as_str()].contains(&reserved.as_str()) {
         return Err(CommandError::usage("the name `recovery` is reserved".to_owned()));
     }
     Ok((member, device))
