@@ -13,6 +13,9 @@ use super::secret::{PolicyFields, Removed, Secret};
 use super::team::Team;
 use super::text::{Canonical, Cursor, InlineOut, MAX_LINE, Stop, field, optional_field};
 
+/// Who holds a grant, in order of names, with its text.
+type Grants<'a> = Vec<(DeviceName, &'a str)>;
+
 /// Writes per device: a version vector.
 pub type Counts = BTreeMap<DeviceName, u64>;
 
@@ -44,7 +47,7 @@ pub struct AuditHead {
 pub struct Section<'a> {
     name: ProfileName,
     epoch: u64,
-    grants: Vec<(DeviceName, &'a str)>,
+    grants: Grants<'a>,
     policy: PolicyFields,
     removed: Vec<(SecretName, &'a str)>,
     /// In order of names: the text of all tables of a secret.
@@ -101,7 +104,7 @@ impl<'a> Section<'a> {
         let mut c = Cursor::new(&text[at + header.len()..]);
         let (signature, signed_end, bytes) =
             SectionSignature::read(&mut c).map_err(|stop| stop_at(at + header.len(), stop))?;
-        let digest = Hash::of(text[..at + header.len() + signed_end].as_bytes());
+        let digest = Hash::of(&text.as_bytes()[..at + header.len() + signed_end]);
 
         let mut c = Cursor::new(&text[..at]);
         let (epoch, grants) = read_head(name, &mut c).map_err(|stop| stop_at(0, stop))?;
@@ -296,11 +299,11 @@ impl<'a> Section<'a> {
 }
 
 /// `epoch` and the grants, which are checked before anything else is read.
-fn read_head<'a>(name: &ProfileName, c: &mut Cursor<'a>) -> Result<(u64, Vec<(DeviceName, &'a str)>), Stop> {
+fn read_head<'a>(name: &ProfileName, c: &mut Cursor<'a>) -> Result<(u64, Grants<'a>), Stop> {
     c.expect_line(&format!("[profile.{name}]"))?;
     let epoch = c.required("epoch")?;
     c.expect_line(&format!("[profile.{name}.grant]"))?;
-    let mut grants: Vec<(DeviceName, &str)> = Vec::new();
+    let mut grants = Grants::new();
     while !c.at_end() && !c.rest().starts_with('[') {
         let here = *c;
         let device: DeviceName = c.bare_key()?.parse().or_else(|_| here.stop(Kind::Layout))?;
