@@ -133,18 +133,16 @@ struct Kept {
 }
 
 fn identity(cx: &Context, ui: &mut Ui, args: &Args) -> Result<Kept, CommandError> {
-    if args.identity_file.is_none() {
-        if let Some(text) = cx.variables.identity() {
-            // The text is taken apart by the parser and goes nowhere else.
-            let origin = identity::Origin::Variable;
-            let key = match identity::IdentityFile::parse(text.reveal(), &origin)? {
-                identity::IdentityFile::Plain(key) => key,
-                identity::IdentityFile::Sealed(sealed) => {
-                    sealed.open(&passphrase(cx, ui, "its passphrase")?, &origin)?
-                }
-            };
-            return Ok(Kept { key, place: "VLT_IDENTITY".to_owned(), made: false });
-        }
+    if args.identity_file.is_none()
+        && let Some(text) = cx.variables.identity()
+    {
+        // The text is taken apart by the parser and goes nowhere else.
+        let origin = identity::Origin::Variable;
+        let key = match identity::IdentityFile::parse(text.reveal(), &origin)? {
+            identity::IdentityFile::Plain(key) => key,
+            identity::IdentityFile::Sealed(sealed) => sealed.open(&passphrase(cx, ui, "its passphrase")?, &origin)?,
+        };
+        return Ok(Kept { key, place: "VLT_IDENTITY".to_owned(), made: false });
     }
     let configured = match cx.settings().identity() {
         Some(KeptIn::File(path)) => Some(path.clone()),
