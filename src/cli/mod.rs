@@ -47,6 +47,7 @@ struct Cli {
 }
 
 #[derive(Subcommand, Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once per run")]
 enum Command {
     Init(run_as::init::Args),
     Trust(run_as::trust::Args),
@@ -133,6 +134,7 @@ fn usage(error: &clap::Error, is_exec: bool) -> u8 {
     let mut ui = Ui::new(false, true, args::ColorChoice::Auto, false);
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) if kind == ContextKind::SuggestedSubcommand => texts.last().cloned(),
         Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
         _ => None,
     };
