@@ -169,6 +169,16 @@ impl Vault {
         findings.into_iter().map(|rejected| document::diagnose(self.bytes(), rejected)).collect()
     }
 
+    /// Number of secrets in a profile, removed ones included, by their headers alone.
+    fn secrets_in(&self, profile: &ProfileName) -> usize {
+        let Some((text, _)) = self.document.profile(profile) else { return 0 };
+        let count = |kind: &str| {
+            let header = format!("\n[profile.{profile}.{kind}.");
+            memchr::memmem::find_iter(text.as_bytes(), header.as_bytes()).count()
+        };
+        count("secret") + count("removed")
+    }
+
     /// The text of every section, in order: team changes, then profiles.
     fn sections(&self) -> (impl Iterator<Item = &str>, impl Iterator<Item = (&ProfileName, &str)>) {
         let changes = self.document.changes().map(|(text, _)| text);

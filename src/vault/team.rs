@@ -135,8 +135,25 @@ impl Team {
             .ok_or(Rejected::rule("that device cannot sign"))
     }
 
-    /// Applies the effects of a change, or refuses it whole by its rules.
+    /// Applies a change, or refuses it by its rules; then nothing is to be done with this team.
     fn apply(&mut self, change: &Change) -> Result<(), Rejected> {
+        let (lost, made) = self.take_effect(change)?;
+        self.rekey(change, &lost, &made)?;
+        self.check_last_admin()
+    }
+
+    /// The profiles that somebody could no longer read after a change, and those it makes,
+    /// both of which need new keys (rule R).
+    ///
+    /// # Errors
+    /// [`Rejected`] if the rules do not allow the change.
+    pub(crate) fn effects(&self, change: &Change) -> Result<(BTreeSet<ProfileName>, BTreeSet<ProfileName>), Rejected> {
+        let place = |rejected: Rejected| rejected.in_change(change.number, Some(&change.by));
+        self.clone().take_effect(change).map_err(place)
+    }
+
+    /// Does what a change says, except for keys.
+    fn take_effect(&mut self, change: &Change) -> Result<(BTreeSet<ProfileName>, BTreeSet<ProfileName>), Rejected> {
         // Profiles that somebody loses, and the profiles that this change makes.
         let mut lost = BTreeSet::new();
         let mut made = BTreeSet::new();
@@ -215,8 +232,7 @@ impl Team {
                 self.adopted.push((*head, change.by.clone()));
             }
         }
-        self.rekey(change, &lost, &made)?;
-        self.check_last_admin()
+        Ok((lost, made))
     }
 
     /// Rule R: exactly the profiles that somebody lost, or that were made, have new keys.
