@@ -3,12 +3,14 @@
 mod args;
 mod commands;
 mod context;
+mod enroll;
 mod error;
 mod exit;
 mod git;
 mod input;
 mod readback;
 mod record;
+mod recovery_code;
 mod table;
 mod ui;
 mod unlock;
@@ -61,7 +63,11 @@ enum Command {
     Rm(run_as::rm::Args),
     Exec(run_as::exec::Args),
     Import(run_as::import::Args),
+    Join(run_as::join::Args),
+    Member(run_as::member::Args),
     Profile(run_as::profile::Args),
+    Recover(run_as::recover::Args),
+    Recovery(run_as::recovery::Args),
     Identity(run_as::identity::Args),
     Verify(run_as::verify::Args),
     Audit(run_as::audit::Args),
@@ -119,7 +125,11 @@ fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), Comma
         Command::Rm(args) => run_as::rm::run(cx, ui, &args),
         Command::Exec(args) => run_as::exec::run(cx, ui, &args),
         Command::Import(args) => run_as::import::run(cx, ui, &args),
+        Command::Join(args) => run_as::join::run(cx, ui, &args),
+        Command::Member(args) => run_as::member::run(cx, ui, &args),
         Command::Profile(args) => run_as::profile::run(cx, ui, &args),
+        Command::Recover(args) => run_as::recover::run(cx, ui, &args),
+        Command::Recovery(args) => run_as::recovery::run(cx, ui, &args),
         Command::Identity(args) => run_as::identity::run(cx, ui, &args),
         Command::Verify(args) => run_as::verify::run(cx, ui, &args),
         Command::Audit(args) => run_as::audit::run(cx, ui, &args),

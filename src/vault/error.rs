@@ -226,6 +226,9 @@ pub enum Error {
     /// Access to a profile cannot be taken from somebody who has all of it.
     #[error("{0} is an admin, who can read and write everything")]
     AdminHasAll(MemberName),
+    /// A rule of the team log forbids the change.
+    #[error("not allowed: {0}")]
+    NotAllowed(&'static str),
     /// The device's member is no admin.
     #[error("{0} is no admin of this vault")]
     NotAdmin(DeviceName),

@@ -102,6 +102,15 @@ impl Vault {
         &self.team
     }
 
+    /// Every change of the team, in order.
+    ///
+    /// # Errors
+    /// None in practice: each was read when the vault was accepted.
+    pub fn changes(&self) -> Result<Vec<Change>, Rejected> {
+        let texts = self.document.changes();
+        texts.map(|(text, before)| Ok(change::SignedChange::read(text, before.count())?.change)).collect()
+    }
+
     /// The file's bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

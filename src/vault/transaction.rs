@@ -14,7 +14,7 @@ use crate::store;
 
 use super::change::{Action, Change, Rekeyed};
 use super::document::{MAX_FILE, compose};
-use super::error::Error;
+use super::error::{Error, Rejected};
 use super::name::{DeviceName, ProfileName};
 use super::pin::Memory;
 use super::profile::{AuditHead, Profile, SectionSignature};
@@ -116,7 +116,7 @@ impl Transaction {
         }
         let mut change =
             Change { number: self.team.next_number(), at: now, by: signer.device.clone(), action, rekeyed: Vec::new() };
-        let (lost, made) = self.team.effects(&change)?;
+        let (lost, made) = self.team.effects(&change).map_err(not_allowed)?;
         let mut keys = BTreeMap::new();
         for name in lost.iter().chain(&made).chain(also_rekey) {
             let epoch = self.team.profiles().get(name).map_or(0, |state| state.epoch) + 1;
@@ -135,7 +135,7 @@ impl Transaction {
         for name in keys.keys().filter(|name| !made.contains(*name)) {
             self.open(name, signer)?;
         }
-        self.changes.push(self.team.append(&change, &signer.key)?);
+        self.changes.push(self.team.append(&change, &signer.key).map_err(not_allowed)?);
         let rekeyed: Vec<ProfileName> = keys.keys().cloned().collect();
         for (name, (epoch, key)) in keys {
             let values = ValueKey::derive(&key, &self.vault.id(), name.as_str(), epoch);
@@ -260,4 +260,9 @@ impl Transaction {
         store::replace(&self.path, written.bytes(), store::Mode::Shared)?;
         Ok(written)
     }
+}
+
+/// A rule that a change of our own would break is no fault of the file.
+fn not_allowed(rejected: Rejected) -> Error {
+    rejected.rule.map_or_else(|| rejected.clone().into(), Error::NotAllowed)
 }
