@@ -189,7 +189,7 @@ impl CommandError {
             | Self::OwnDevice
             | Self::OutOfScope { .. }
             | Self::DangerousName(_) => Exit::Forbidden,
-            Self::Vault(V::NameUsed { .. } | V::Store(store::Error::Busy { .. }))
+            Self::Vault(V::NameUsed { .. } | V::SecretExists { .. } | V::Store(store::Error::Busy { .. }))
             | Self::Store(store::Error::Busy { .. })
             | Self::Audit(audit::Error::Store(store::Error::Busy { .. })) => Exit::Conflict,
             Self::Exec(exec::Error::NotFound { .. } | exec::Error::InterpreterNotFound { .. }) => Exit::NotFound,

@@ -61,8 +61,13 @@ enum Command {
     Show(run_as::show::Args),
     #[command(visible_alias = "remove")]
     Rm(run_as::rm::Args),
+    #[command(visible_alias = "move")]
+    Mv(run_as::mv::Args),
+    #[command(visible_alias = "copy")]
+    Cp(run_as::cp::Args),
     Exec(run_as::exec::Args),
     Import(run_as::import::Args),
+    Export(run_as::export::Args),
     Join(run_as::join::Args),
     Member(run_as::member::Args),
     Profile(run_as::profile::Args),
@@ -123,8 +128,11 @@ fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), Comma
         Command::List(args) => run_as::list::run(cx, ui, &args),
         Command::Show(args) => run_as::show::run(cx, ui, &args),
         Command::Rm(args) => run_as::rm::run(cx, ui, &args),
+        Command::Mv(args) => run_as::mv::run(cx, ui, &args),
+        Command::Cp(args) => run_as::cp::run(cx, ui, &args),
         Command::Exec(args) => run_as::exec::run(cx, ui, &args),
         Command::Import(args) => run_as::import::run(cx, ui, &args),
+        Command::Export(args) => run_as::export::run(cx, ui, &args),
         Command::Join(args) => run_as::join::run(cx, ui, &args),
         Command::Member(args) => run_as::member::run(cx, ui, &args),
         Command::Profile(args) => run_as::profile::run(cx, ui, &args),

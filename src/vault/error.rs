@@ -217,6 +217,14 @@ pub enum Error {
         /// The profile.
         profile: ProfileName,
     },
+    /// A secret of that name is there already.
+    #[error("{name} exists already in profile {profile}")]
+    SecretExists {
+        /// The profile.
+        profile: ProfileName,
+        /// The secret.
+        name: SecretName,
+    },
     /// No such member.
     #[error("no member {0}")]
     NoMember(MemberName),

@@ -4,6 +4,7 @@
 //! a profile only if its signature does. What was seen before is compared by [`Memory`].
 
 mod change;
+mod copy;
 mod document;
 mod effective;
 mod error;
@@ -24,6 +25,7 @@ use crate::crypto::Hash;
 use document::Document;
 
 pub use change::{Action, Change, NewDevice, Recovery, Rekeyed, Role};
+pub use copy::{Target, copy_secret};
 pub use document::MAX_FILE;
 pub use effective::Effective;
 pub use error::{Error, Kind, Rejected};

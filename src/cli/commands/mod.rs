@@ -2,8 +2,10 @@
 
 pub(crate) mod audit;
 pub(crate) mod config;
+pub(crate) mod cp;
 pub(crate) mod doctor;
 pub(crate) mod exec;
+pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod identity;
 pub(crate) mod import;
@@ -11,6 +13,7 @@ pub(crate) mod init;
 pub(crate) mod join;
 pub(crate) mod list;
 pub(crate) mod member;
+pub(crate) mod mv;
 pub(crate) mod profile;
 pub(crate) mod recover;
 pub(crate) mod recovery;
