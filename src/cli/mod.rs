@@ -12,13 +12,15 @@ mod record;
 mod table;
 mod ui;
 mod unlock;
+mod usage;
 
 use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use vault::config::Variables;
 use vault::exec::process::Original;
 
-use args::Globals;
+use args::{ColorChoice, Globals};
 use commands as run_as;
 use context::Context;
 use error::CommandError;
@@ -70,15 +72,22 @@ enum Command {
 
 /// Runs one command line and gives the exit status.
 pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
-    let parsed = Cli::command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = Cli::command().try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => {
+            let command = usage::command_of(Cli::command(), &arguments);
+            let no_color = Variables::from_environment().no_color();
+            let mut ui = Ui::new(false, false, ColorChoice::Auto, no_color, original.was_closed(1));
+            let exit = usage::report(&mut ui, &error, command.as_deref());
+            return if exit == Exit::Done { exit as u8 } else { failure(exit, command.as_deref() == Some("exec")) };
+        }
     };
     let is_exec = matches!(cli.command, Command::Exec(_));
+    let stdout_closed = original.was_closed(1);
     let mut cx = Context::new(cli.globals, original);
     let no_color = cx.variables.no_color();
-    let mut ui = Ui::new(cx.globals.quiet, cx.globals.no_input, cx.globals.color, no_color);
+    let mut ui = Ui::new(cx.globals.quiet, cx.globals.no_input, cx.globals.color, no_color, stdout_closed);
     let result = cx.load().and_then(|()| dispatch(&mut cx, &mut ui, cli.command));
     let result = result.or_else(|error| {
         // What was refused goes on record; that the record failed is worse news.
@@ -89,12 +98,17 @@ pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
     let Err(error) = result else { return Exit::Done as u8 };
     if !matches!(error, CommandError::Said(_)) {
         ui.error(&error.to_string());
-        if let Some(hint) = error.hint() {
+        if let Some(hint) = cx.hint(&error) {
             ui.hint(&hint);
         }
     }
-    match error.exit() {
-        exit @ (Exit::NotFound | Exit::NotExecutable) => exit as u8,
+    failure(error.exit(), is_exec)
+}
+
+/// The status of a failure; for `exec`, whose other statuses are the command's, one of its own.
+fn failure(exit: Exit, is_exec: bool) -> u8 {
+    match exit {
+        Exit::NotFound | Exit::NotExecutable => exit as u8,
         _ if is_exec => Exit::Exec as u8,
         exit => exit as u8,
     }
@@ -119,14 +133,4 @@ fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), Comma
         Command::Doctor(args) => run_as::doctor::run(cx, ui, &args),
         Command::Config(args) => run_as::config::run(cx, ui, &args),
     }
-}
-
-/// Wrong usage, or help and version asked for.
-fn usage(error: &clap::Error) -> u8 {
-    // clap's messages quote what was typed; a value typed by mistake as an
-    // unexpected argument is not shown again.
-    let shown = matches!(error.kind(), clap::error::ErrorKind::UnknownArgument | clap::error::ErrorKind::InvalidValue);
-    let _ = shown;
-    let _ = error.print();
-    if error.use_stderr() { Exit::Usage as u8 } else { Exit::Done as u8 }
 }
