@@ -335,6 +335,11 @@ impl Context {
     }
 }
 
+/// Every profile of the vault.
+pub(crate) fn all_profiles(opened: &Opened) -> Vec<ProfileName> {
+    opened.vault.team().profiles().keys().cloned().collect()
+}
+
 /// Reads a vault file; what is there instead of one is named.
 pub(crate) fn read_vault(path: &Path) -> Result<Vec<u8>, CommandError> {
     store::read(path, vault::MAX_FILE).map_err(|error| match error {

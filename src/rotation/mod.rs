@@ -5,11 +5,14 @@
 
 mod assess;
 mod due;
+mod item;
 mod policy;
+pub mod render;
 mod state;
 
 pub use assess::assess;
-pub use due::{Line, age_text, bar, due_text, sort};
+pub use due::{Line, age_text, bar, by_urgency, due_text, sort};
+pub use item::{Item, Task, items};
 pub use policy::{DEFAULT_WARN_AT, Interval, OnOverdue, Policy};
 pub use state::{Facts, Honest, State, Status, ahead, effective_now, status};
 

@@ -320,7 +320,7 @@ fn warn_of_age(cx: &Context, ui: &mut Ui, opened: &Opened, effective: &Effective
         overdue.iter().take(3).map(|(days, name)| format!("{name} ({})", plural(*days, "day"))).collect();
     let more = if overdue.len() > 3 { format!(" and {} more", overdue.len() - 3) } else { String::new() };
     ui.warn(&format!(
-        "{} overdue for rotation: {}{more}; see `vault list`",
+        "{} overdue for rotation: {}{more}; see `vault rotation`",
         plural(overdue.len() as u64, "key"),
         list.join(", ")
     ));
