@@ -12,6 +12,7 @@ use vault::clock::{Clock, Timestamp};
 use vault::config::{self, Directories, Known, Overdue, Place, Places, Rollback, Settings, Variables};
 use vault::crypto::{Hash, IdentityKey, ValueKey};
 use vault::exec::process::Original;
+use vault::secret_value::SecretValue;
 use vault::{DeviceName, Effective, Memory, ProfileName, SecretName, Section, Vault, store};
 
 use super::args::Globals;
@@ -35,6 +36,10 @@ pub(crate) struct Context {
     /// The vault of this place, once it is known to be trusted.
     pub(super) known: Cell<Option<Hash>>,
     pub(super) acting: RefCell<Option<DeviceName>>,
+    /// The identity, for commands of several steps: a passphrase is asked for once,
+    /// and the descriptor it may come from can be read only once.
+    kept_identity: RefCell<Option<SecretValue>>,
+    keeps_identity: Cell<bool>,
 }
 
 /// How a vault file was found.
@@ -73,6 +78,8 @@ impl Context {
             attempt: RefCell::new(None),
             known: Cell::new(None),
             acting: RefCell::new(None),
+            kept_identity: RefCell::new(None),
+            keeps_identity: Cell::new(false),
         }
     }
 
@@ -231,7 +238,7 @@ impl Context {
 
     /// The identity of this device, unlocked, and the device it is in this vault.
     pub(crate) fn actor(&self, ui: &mut Ui, opened: &Opened) -> Result<Actor, CommandError> {
-        let identity = unlock::identity(self, ui, &opened.vault)?;
+        let identity = self.identity(ui, opened)?;
         let device = opened.vault.team().device_of(&identity.recipient()).ok_or(vault::Error::NotAMember)?;
         self.acting.replace(Some(device.clone()));
         let mut memory = opened.memory.borrow_mut();
@@ -240,6 +247,24 @@ impl Context {
             memory.save(&opened.state, self.globals.lock_timeout()).map_err(vault::Error::from)?;
         }
         Ok(Actor { identity, device })
+    }
+
+    /// From here on the identity is unlocked once and kept until the command ends.
+    pub(crate) fn keep_identity(&self) {
+        self.keeps_identity.set(true);
+    }
+
+    fn identity(&self, ui: &mut Ui, opened: &Opened) -> Result<IdentityKey, CommandError> {
+        if let Some(text) = &*self.kept_identity.borrow() {
+            // The text goes back into an identity, and nowhere else.
+            let text = std::str::from_utf8(text.reveal()).map_err(|_| CommandError::Internal("a kept identity"))?;
+            return Ok(IdentityKey::parse(text)?);
+        }
+        let identity = unlock::identity(self, ui, &opened.vault)?;
+        if self.keeps_identity.get() {
+            self.kept_identity.replace(Some(identity.to_text()));
+        }
+        Ok(identity)
     }
 
     /// The key for the values of a section.

@@ -7,8 +7,10 @@ mod error;
 mod exit;
 mod git;
 mod input;
+mod program;
 mod readback;
 mod record;
+mod stages;
 mod table;
 mod ui;
 mod unlock;
@@ -62,6 +64,7 @@ enum Command {
     Exec(run_as::exec::Args),
     Import(run_as::import::Args),
     Rotation(run_as::rotation::Args),
+    Rotate(run_as::rotate::Args),
     Profile(run_as::profile::Args),
     Identity(run_as::identity::Args),
     Verify(run_as::verify::Args),
@@ -121,6 +124,7 @@ fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), Comma
         Command::Exec(args) => run_as::exec::run(cx, ui, &args),
         Command::Import(args) => run_as::import::run(cx, ui, &args),
         Command::Rotation(args) => run_as::rotation::run(cx, ui, &args),
+        Command::Rotate(args) => run_as::rotate::run(cx, ui, &args),
         Command::Profile(args) => run_as::profile::run(cx, ui, &args),
         Command::Identity(args) => run_as::identity::run(cx, ui, &args),
         Command::Verify(args) => run_as::verify::run(cx, ui, &args),

@@ -5,5 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests prepare files and run programs")]
 
 mod formats;
+mod gate;
 mod harness;
 mod listing;
+mod rotate;

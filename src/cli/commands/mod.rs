@@ -11,6 +11,7 @@ pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod profile;
 pub(crate) mod rm;
+pub(crate) mod rotate;
 pub(crate) mod rotation;
 pub(crate) mod set;
 pub(crate) mod show;
