@@ -13,6 +13,7 @@ use vault::clock::{Clock, Timestamp};
 use vault::config::{self, Directories, Known, Overdue, Place, Places, Rollback, Settings, Variables};
 use vault::crypto::{Hash, IdentityKey, ValueKey};
 use vault::exec::process::Original;
+use vault::secret_value::SecretValue;
 use vault::{DeviceName, Effective, Memory, ProfileName, SecretName, Section, Vault, store};
 
 use super::args::Globals;
@@ -37,6 +38,10 @@ pub(crate) struct Context {
     /// The vault of this place, once it is known to be trusted.
     pub(super) known: Cell<Option<Hash>>,
     pub(super) acting: RefCell<Option<DeviceName>>,
+    /// The identity, for commands of several steps: a passphrase is asked for once,
+    /// and the descriptor it may come from can be read only once.
+    kept_identity: RefCell<Option<SecretValue>>,
+    keeps_identity: Cell<bool>,
 }
 
 /// How a vault file was found.
@@ -75,6 +80,8 @@ impl Context {
             attempt: RefCell::new(None),
             known: Cell::new(None),
             acting: RefCell::new(None),
+            kept_identity: RefCell::new(None),
+            keeps_identity: Cell::new(false),
         }
     }
 
@@ -248,7 +255,7 @@ impl Context {
 
     /// The identity of this device, unlocked, and the device it is in this vault.
     pub(crate) fn actor(&self, ui: &mut Ui, opened: &Opened) -> Result<Actor, CommandError> {
-        let identity = unlock::identity(self, ui, &opened.vault)?;
+        let identity = self.identity(ui, opened)?;
         let device = opened.vault.team().device_of(&identity.recipient()).ok_or(vault::Error::NotAMember)?;
         self.acting.replace(Some(device.clone()));
         self.remember_device(opened, &device)?;
@@ -280,6 +287,24 @@ impl Context {
             }
         }
         Ok(reads)
+    }
+
+    /// From here on the identity is unlocked once and kept until the command ends.
+    pub(crate) fn keep_identity(&self) {
+        self.keeps_identity.set(true);
+    }
+
+    fn identity(&self, ui: &mut Ui, opened: &Opened) -> Result<IdentityKey, CommandError> {
+        if let Some(text) = &*self.kept_identity.borrow() {
+            // The text goes back into an identity, and nowhere else.
+            let text = std::str::from_utf8(text.reveal()).map_err(|_| CommandError::Internal("a kept identity"))?;
+            return Ok(IdentityKey::parse(text)?);
+        }
+        let identity = unlock::identity(self, ui, &opened.vault)?;
+        if self.keeps_identity.get() {
+            self.kept_identity.replace(Some(identity.to_text()));
+        }
+        Ok(identity)
     }
 
     /// The key for the values of a section.
@@ -381,6 +406,11 @@ fn gives_values(record: &audit::Record) -> bool {
 fn secret_of(name: &str) -> &str {
     let secret = name.rsplit('=').next().unwrap_or(name);
     secret.split('@').next().unwrap_or(secret)
+}
+
+/// Every profile of the vault.
+pub(crate) fn all_profiles(opened: &Opened) -> Vec<ProfileName> {
+    opened.vault.team().profiles().keys().cloned().collect()
 }
 
 /// Reads a vault file; what is there instead of one is named.

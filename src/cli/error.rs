@@ -88,6 +88,25 @@ pub(crate) enum CommandError {
     #[error("{name} is not for {program}: its scope names other programs")]
     OutOfScope { name: SecretName, program: String },
 
+    #[error("overdue for rotation, and the policy refuses it: {}", names(.0))]
+    Stale(Vec<SecretName>),
+    #[error("{0}")]
+    Rotator(#[from] vault::rotation::rotator::Error),
+    #[error("{what} failed: {why}")]
+    Program { what: String, why: String },
+    #[error("the new value was not promoted, it stays pending: {error}")]
+    NotPromoted { name: SecretName, error: Box<CommandError> },
+    #[error("nothing verified the pending value of {0}")]
+    Unverified(SecretName),
+    #[error("the pending value of {0} is not the one that was verified")]
+    OtherPending(SecretName),
+    #[error("{name} in profile {profile} comes from profile {from}, which it extends")]
+    Inherited { name: SecretName, profile: ProfileName, from: ProfileName },
+    #[error("{0} still has a replaced value that was not revoked")]
+    NotRevoked(SecretName),
+    #[error("{0} has no replaced value that waits to be revoked")]
+    NothingToRevoke(SecretName),
+
     #[error("cannot read the terminal: {0}")]
     Terminal(std::io::Error),
     #[error("cannot read standard input: {0}")]
@@ -105,6 +124,10 @@ pub(crate) enum CommandError {
     /// Everything is said already.
     #[error("")]
     Said(Exit),
+}
+
+fn names(names: &[SecretName]) -> String {
+    names.iter().map(SecretName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 impl CommandError {
@@ -132,6 +155,12 @@ impl CommandError {
             Self::UnknownPlace { .. } => "unknown-place",
             Self::Identity(_) => "not-unlocked",
             Self::OutOfScope { .. } => "out-of-scope",
+            Self::Stale(_) => "overdue",
+            Self::Vault(vault::Error::SameValue { .. }) => "same-value",
+            Self::Vault(vault::Error::Pending(_)) => "pending",
+            Self::Rotator(_) => "rotator-answer",
+            Self::Program { .. } => "program-failed",
+            Self::Unverified(_) => "unverified",
             Self::DangerousName(_) => "dangerous-name",
             Self::Exec(exec::Error::NotFound { .. }) => "not-found",
             Self::Exec(exec::Error::NotExecutable { .. }) => "not-executable",
@@ -165,9 +194,20 @@ impl CommandError {
             | Self::ProfileNotEmpty(_)
             | Self::Vault(V::AdminHasAll(_))
             | Self::Vault(V::Bound(_))
+            | Self::Inherited { .. }
             | Self::VaultExists { .. } => Exit::Usage,
-            Self::Vault(V::NoProfile(_) | V::NoSecret { .. } | V::NoMember(_) | V::NoDevice(_))
+            Self::NotPromoted { error, .. } => error.exit(),
+            Self::Vault(
+                V::NoProfile(_)
+                | V::NoSecret { .. }
+                | V::NoMember(_)
+                | V::NoDevice(_)
+                | V::NoPending(_)
+                | V::NoVersion { .. }
+                | V::NotRemoved(_),
+            )
             | Self::NoRecovery
+            | Self::NothingToRevoke(_)
             | Self::NoVaultFile { .. }
             | Self::NoProfile { .. }
             | Self::NoSecret { .. }
@@ -188,11 +228,21 @@ impl CommandError {
             | Self::ConflictingPlaces { .. }
             | Self::BehindForWriting(_)
             | Self::Audit(audit::Error::Tampered { .. }) => Exit::Untrusted,
-            Self::Vault(V::NoWrite { .. } | V::NotAdmin(_) | V::NotAllowed(_))
+            Self::Vault(V::NoWrite { .. } | V::NotAdmin(_) | V::NotAllowed(_) | V::Unfit { .. })
             | Self::OwnDevice
             | Self::OutOfScope { .. }
-            | Self::DangerousName(_) => Exit::Forbidden,
-            Self::Vault(V::NameUsed { .. } | V::SecretExists { .. } | V::Store(store::Error::Busy { .. }))
+            | Self::DangerousName(_)
+            | Self::Stale(_)
+            | Self::Unverified(_) => Exit::Forbidden,
+            Self::Vault(
+                V::NameUsed { .. }
+                | V::SecretExists { .. }
+                | V::SameValue { .. }
+                | V::Pending(_)
+                | V::Store(store::Error::Busy { .. }),
+            )
+            | Self::OtherPending(_)
+            | Self::NotRevoked(_)
             | Self::Store(store::Error::Busy { .. })
             | Self::Audit(audit::Error::Store(store::Error::Busy { .. })) => Exit::Conflict,
             Self::Exec(exec::Error::NotFound { .. } | exec::Error::InterpreterNotFound { .. }) => Exit::NotFound,
@@ -267,6 +317,32 @@ impl CommandError {
             Self::OutOfScope { name, .. } => {
                 format!("`vault show {name}` shows its scope; `vault set {name} --command PROGRAM` changes it").into()
             }
+            Self::Stale(names) => format!(
+                "rotate it: `vault rotate {}`; to run this once all the same: `--allow-stale --reason TEXT`, on record",
+                names.first().map_or("NAME", SecretName::as_str)
+            )
+            .into(),
+            Self::NotPromoted { name, .. } => format!(
+                "the current value is as it was; `vault rotate {name} --resume` tries again, `--abort` gives it up"
+            )
+            .into(),
+            Self::Vault(V::Pending(name)) => {
+                format!("finish it with `vault rotate {name} --resume`, or give it up with `--abort`").into()
+            }
+            Self::Vault(V::SameValue { .. }) => "make a new one at its provider; nothing was changed".into(),
+            Self::Vault(V::NoPending(name)) => format!("`vault rotate {name}` begins a rotation").into(),
+            Self::Vault(V::NoVersion { name, .. }) => format!("`vault history {name}` lists what is kept").into(),
+            Self::Vault(V::Unfit { .. }) => "`--force` goes back to it all the same".into(),
+            Self::Vault(V::NotRemoved(name)) => {
+                format!("a secret that is there leaves the list by its rotation: `vault rotate {name}`").into()
+            }
+            Self::Inherited { from, .. } => format!("rotate it there: pass `-p {from}`").into(),
+            Self::NotRevoked(name) => {
+                format!("revoke it first: `vault rotate {name} --revoke --run CMD`, or by hand and then `--revoked`")
+                    .into()
+            }
+            Self::Unverified(_) => "pass `--run CMD` or `--verify CMD` to prove it, or `--unverified` to go on".into(),
+            Self::Rotator(_) => "docs/rotation.md, section 4, says what a rotator prints".into(),
             Self::Vault(V::Rejected(rejected)) => return hint_for(rejected.kind).map(Cow::Borrowed),
             Self::Vault(V::NotAMember) => "type `vault join`, and send what it prints to an admin of the vault".into(),
             Self::Vault(V::NoMember(_) | V::NoDevice(_)) => "`vault member list` shows who there is".into(),

@@ -8,9 +8,11 @@ mod error;
 mod exit;
 mod git;
 mod input;
+mod program;
 mod readback;
 mod record;
 mod recovery_code;
+mod stages;
 mod table;
 mod ui;
 mod unlock;
@@ -72,6 +74,8 @@ enum Command {
     Export(run_as::export::Args),
     Join(run_as::join::Args),
     Member(run_as::member::Args),
+    Rotation(run_as::rotation::Args),
+    Rotate(run_as::rotate::Args),
     Profile(run_as::profile::Args),
     Recover(run_as::recover::Args),
     Recovery(run_as::recovery::Args),
@@ -143,6 +147,8 @@ fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), Comma
         Command::Export(args) => run_as::export::run(cx, ui, &args),
         Command::Join(args) => run_as::join::run(cx, ui, &args),
         Command::Member(args) => run_as::member::run(cx, ui, &args),
+        Command::Rotation(args) => run_as::rotation::run(cx, ui, &args),
+        Command::Rotate(args) => run_as::rotate::run(cx, ui, &args),
         Command::Profile(args) => run_as::profile::run(cx, ui, &args),
         Command::Recover(args) => run_as::recover::run(cx, ui, &args),
         Command::Recovery(args) => run_as::recovery::run(cx, ui, &args),

@@ -37,7 +37,9 @@ pub use secret::{Earlier, Exposure, OnOverdue, Pending, PolicyFields, Removed, R
 pub use team::{Device, ProfileState, Team};
 pub use text::{MAX_VALUE, Text, TextError, is_hostile};
 pub use transaction::{Signer, Transaction};
-pub use update::{Value, remove, store_value};
+pub use update::{
+    Value, abort_pending, acknowledge, expose, mark_revoked, promote, remove, restore, store_pending, store_value,
+};
 
 /// Most secrets in a file, removed ones included.
 pub(crate) const MAX_SECRETS: usize = 65_536;

@@ -315,7 +315,6 @@ fn overdue_secrets_are_told_in_one_line() {
 }
 
 #[test]
-#[ignore = "waits for the gate in exec"]
 fn a_policy_that_refuses_overdue_values_is_obeyed() {
     let world = World::new();
     world.set_with("K", "v", &["--rotate-every", "30d", "--created", "2020-01-01", "--on-overdue", "refuse"]);

@@ -18,6 +18,8 @@ pub(crate) mod profile;
 pub(crate) mod recover;
 pub(crate) mod recovery;
 pub(crate) mod rm;
+pub(crate) mod rotate;
+pub(crate) mod rotation;
 pub(crate) mod set;
 pub(crate) mod show;
 pub(crate) mod trust;
