@@ -5,6 +5,7 @@
 //! every change goes through `record.rs`, which pairs it with its audit record.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use vault::audit;
@@ -15,6 +16,7 @@ use vault::exec::process::Original;
 use vault::{DeviceName, Effective, Memory, ProfileName, SecretName, Section, Vault, store};
 
 use super::args::Globals;
+use super::commands::audit::{Readable, own_entries};
 use super::error::CommandError;
 use super::record::Attempt;
 use super::ui::Ui;
@@ -35,6 +37,8 @@ pub(crate) struct Context {
     /// The vault of this place, once it is known to be trusted.
     pub(super) known: Cell<Option<Hash>>,
     pub(super) acting: RefCell<Option<DeviceName>>,
+    /// Whose device that is.
+    pub(super) member: RefCell<Option<String>>,
 }
 
 /// How a vault file was found.
@@ -73,6 +77,7 @@ impl Context {
             attempt: RefCell::new(None),
             known: Cell::new(None),
             acting: RefCell::new(None),
+            member: RefCell::new(None),
         }
     }
 
@@ -149,7 +154,7 @@ impl Context {
         if vault.id() != id {
             return Err(CommandError::OtherVault { path, known: id });
         }
-        self.acting.replace(memory.device().cloned());
+        self.acts_as(&vault, memory.device());
         Ok(Opened { path, vault, memory: RefCell::new(memory), state })
     }
 
@@ -171,7 +176,7 @@ impl Context {
         let state = self.directories().vault_state(&id.to_string());
         let memory = Memory::load(&state, id).map_err(vault::Error::from)?;
         self.known.set(Some(id));
-        self.acting.replace(memory.device().cloned());
+        self.acts_as(&vault, memory.device());
         Ok(Opened { path, vault, memory: RefCell::new(memory), state })
     }
 
@@ -233,13 +238,20 @@ impl Context {
     pub(crate) fn actor(&self, ui: &mut Ui, opened: &Opened) -> Result<Actor, CommandError> {
         let identity = unlock::identity(self, ui, &opened.vault)?;
         let device = opened.vault.team().device_of(&identity.recipient()).ok_or(vault::Error::NotAMember)?;
-        self.acting.replace(Some(device.clone()));
+        self.acts_as(&opened.vault, Some(&device));
         let mut memory = opened.memory.borrow_mut();
         if memory.device() != Some(&device) {
             memory.act_as(&device);
             memory.save(&opened.state, self.globals.lock_timeout()).map_err(vault::Error::from)?;
         }
         Ok(Actor { identity, device })
+    }
+
+    /// Who the records of this run speak of.
+    fn acts_as(&self, vault: &Vault, device: Option<&DeviceName>) {
+        let member = device.and_then(|device| vault.team().devices().get(device));
+        self.member.replace(member.map(|device| device.member.to_string()));
+        self.acting.replace(device.cloned());
     }
 
     /// The key for the values of a section.
@@ -273,23 +285,20 @@ impl Context {
         }
     }
 
-    /// When a value was last given out, as far as the logs on this machine know.
-    pub(crate) fn last_used(
-        &self,
-        opened: &Opened,
-        profile: &ProfileName,
-        name: &SecretName,
-    ) -> Result<Option<Timestamp>, CommandError> {
-        let filter = audit::Filter { outcome: Some(audit::Outcome::Done), ..audit::Filter::default() };
-        let mut last = None;
-        for entry in super::commands::audit::entries(self, opened, &filter)? {
+    /// When values were last given out, by profile and name, as far as the logs on this
+    /// machine know. One pass over them.
+    pub(crate) fn last_uses(&self, opened: &Opened) -> Result<HashMap<(String, String), Timestamp>, CommandError> {
+        let filter = audit::Filter { uses: true, ..audit::Filter::default() };
+        let homes = self.homes(opened)?;
+        let mut last: HashMap<(String, String), Timestamp> = HashMap::new();
+        // What else is wrong with a log is for `audit verify` to say.
+        for entry in Readable::new(own_entries(self, opened, &filter)?) {
             let record = entry?.record;
-            let given = matches!(record.action.as_str(), "exec" | "get" | "export");
-            // `exec` names a renamed secret as VARIABLE=SECRET.
-            let named =
-                |listed: &String| listed.rsplit('=').next().and_then(|n| n.split('@').next()) == Some(name.as_str());
-            if given && record.profile.as_deref() == Some(profile.as_str()) && record.names.iter().any(named) {
-                last = last.max(Some(record.at));
+            let profile = record.profile.as_deref().unwrap_or_default();
+            for listed in &record.names {
+                let name = audit::secret_of(listed);
+                let at = last.entry((homes.of(profile, name).to_owned(), name.to_owned())).or_insert(record.at);
+                *at = record.at.max(*at);
             }
         }
         Ok(last)

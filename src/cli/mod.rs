@@ -47,7 +47,7 @@ struct Cli {
 }
 
 #[derive(Subcommand, Debug)]
-#[expect(clippy::large_enum_variant, reason = "made once per run")]
+#[allow(clippy::large_enum_variant, reason = "made once per run")]
 enum Command {
     Init(run_as::init::Args),
     Trust(run_as::trust::Args),

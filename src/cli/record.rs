@@ -111,6 +111,14 @@ impl Trail {
         Ok(log.record(event, origin, now, certifier)?)
     }
 
+    /// Begins a new log in place of one that was changed or removed.
+    pub(crate) fn begin_again(&mut self, reason: &str, now: Timestamp) -> Result<audit::Head, CommandError> {
+        let Self { log, origin, signing_key } = self;
+        let certify = signing_key.as_ref().map(|key| |epoch: &audit::EpochKey| Some(epoch.certify(key)));
+        let certifier = certify.as_ref().map(|certify| certify as &audit::Certifier<'_>);
+        Ok(log.begin_again(reason, origin, now, certifier)?.head)
+    }
+
     /// Records that a use which was on record did not happen after all.
     pub(crate) fn failed(&mut self, used: &Use, of: u64, why: &str, now: Timestamp) -> Result<(), CommandError> {
         let event = Event { of: Some(of), reason: Some(why.to_owned()), ..used.event(Outcome::Failed) };
@@ -264,7 +272,7 @@ impl Context {
         signing_key: Option<SigningKey>,
         event: &Event,
     ) -> Result<AuditHead, CommandError> {
-        let head = self.trail(id, device, None, signing_key)?.record(event, self.now())?.head;
+        let head = self.trail(id, device, self.member.borrow().clone(), signing_key)?.record(event, self.now())?.head;
         Ok(AuditHead { sequence: head.sequence, hash: head.hash })
     }
 
@@ -282,7 +290,7 @@ impl Context {
             ..Event::new(attempt.action, Outcome::Refused)
         };
         let device = self.acting.borrow().clone();
-        self.trail(&id, device.as_ref(), None, None)?.record(&event, self.now()).map(drop)
+        self.trail(&id, device.as_ref(), self.member.borrow().clone(), None)?.record(&event, self.now()).map(drop)
     }
 
     fn origin(&self, member: Option<String>) -> Origin {
