@@ -72,9 +72,12 @@ enum Command {
 /// Runs one command line and gives the exit status.
 pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
     let is_exec = arguments.iter().skip(1).any(|argument| argument == "exec");
-    let parsed = Cli::command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches_from(arguments).and_then(|matches| {
+        let name = matches.subcommand_name().unwrap_or_default().to_owned();
+        Ok((Cli::from_arg_matches(&matches)?, name))
+    });
+    let (cli, name) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) if error.use_stderr() => return usage(&error, is_exec),
         Err(help) => {
             // Help and version, on standard output.
@@ -86,6 +89,7 @@ pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
     let mut cx = Context::new(cli.globals, original);
     let no_color = cx.variables.no_color();
     let mut ui = Ui::new(cx.globals.quiet, cx.globals.no_input, cx.globals.color, no_color);
+    cx.attempt_command(&name);
     let result = cx.load().and_then(|()| dispatch(&mut cx, &mut ui, cli.command));
     let result = result.or_else(|error| {
         // What was refused goes on record; that the record failed is worse news.

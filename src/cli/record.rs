@@ -17,12 +17,15 @@ use vault::{AuditHead, DeviceName, ProfileName, SecretName, Section, Signer, Tra
 
 use super::context::{Actor, Context, Opened};
 use super::error::CommandError;
+use super::exit::Exit;
 use super::ui::Ui;
 
 /// What is being tried; becomes a record if it is refused.
 #[derive(Clone)]
 pub(super) struct Attempt {
-    action: &'static str,
+    action: String,
+    /// True if other failures go on record too: a value or a change was asked for.
+    in_full: bool,
     profile: Option<ProfileName>,
     names: Vec<String>,
 }
@@ -130,7 +133,19 @@ impl Context {
     /// Says what is being tried; should it be refused, that goes on record.
     pub(crate) fn attempt(&self, action: &'static str, profile: &ProfileName, names: &[SecretName]) {
         let names = names.iter().map(ToString::to_string).collect();
-        self.attempt.replace(Some(Attempt { action, profile: Some(profile.clone()), names }));
+        let action = action.to_owned();
+        self.attempt.replace(Some(Attempt { action, in_full: true, profile: Some(profile.clone()), names }));
+    }
+
+    /// Says which command runs, until it says more itself: a file that is not trusted, an
+    /// identity that is not there or a lack of rights goes on record whatever the command.
+    pub(crate) fn attempt_command(&self, name: &str) {
+        self.attempt.replace(Some(Attempt {
+            action: name.to_owned(),
+            in_full: false,
+            profile: self.globals.profile.clone(),
+            names: Vec::new(),
+        }));
     }
 
     /// Says that how it ended is on record already.
@@ -208,7 +223,8 @@ impl Context {
         edit: impl FnOnce(&mut Transaction, &Signer<'_>, Timestamp) -> Result<Edit<T>, CommandError>,
     ) -> Result<Edit<T>, CommandError> {
         self.attempt.replace(Some(Attempt {
-            action: change.action,
+            action: change.action.to_owned(),
+            in_full: true,
             profile: Some(change.profile.clone()),
             names: change.names.clone(),
         }));
@@ -280,7 +296,8 @@ impl Context {
     /// vault of this place is a trusted one.
     pub(crate) fn record_refusal(&self, error: &CommandError) -> Result<(), CommandError> {
         let (Some(attempt), Some(id)) = (self.attempt.take(), self.known.get()) else { return Ok(()) };
-        if matches!(error, CommandError::Audit(_)) {
+        let refused = matches!(error.exit(), Exit::Locked | Exit::Untrusted | Exit::Forbidden);
+        if matches!(error, CommandError::Audit(_)) || !(attempt.in_full || refused) {
             return Ok(());
         }
         let event = Event {
