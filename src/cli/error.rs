@@ -39,8 +39,6 @@ pub(crate) enum CommandError {
     NoRecovery,
     #[error("profile {0} holds secrets")]
     ProfileNotEmpty(ProfileName),
-    #[error("nothing was done: it was not confirmed")]
-    NotConfirmed,
 
     #[error("{message}")]
     Usage { message: String },
@@ -117,6 +115,18 @@ pub(crate) enum CommandError {
     WorkingDirectory(std::io::Error),
     #[error("VLT_AUDIT is neither a file, fd:N of an open descriptor, nor stderr")]
     AuditSink,
+    #[error("no audit logs in {}", directory.display())]
+    NoLogs { directory: PathBuf },
+    #[error("the audit log is as it was left: there is no reason to begin again")]
+    LogIsWhole,
+    #[error("not confirmed; nothing was changed")]
+    NotConfirmed,
+    #[error("neither a file with a checkpoint nor a commit with an audit head in its history")]
+    NoAnchors,
+    #[error("the checkpoint is of another vault: {id}")]
+    OtherCheckpoint { id: Hash },
+    #[error("git did not answer")]
+    Git,
     #[error("what was stored could not be read back by a new process; no vault was made")]
     NotReadBack,
     #[error("internal error: {0}")]
@@ -187,10 +197,12 @@ impl CommandError {
             | Self::NotTheSame
             | Self::UnknownProvider
             | Self::AuditSink
+            | Self::LogIsWhole
+            | Self::NotConfirmed
+            | Self::NoAnchors
             | Self::Import(_)
             | Self::Request(_)
             | Self::OtherVaultsRequest(_)
-            | Self::NotConfirmed
             | Self::ProfileNotEmpty(_)
             | Self::Vault(V::AdminHasAll(_))
             | Self::Vault(V::Bound(_))
@@ -213,6 +225,8 @@ impl CommandError {
             | Self::NoSecret { .. }
             | Self::NoVersion(_)
             | Self::NoPrevious(_)
+            | Self::NoLogs { .. }
+            | Self::Audit(audit::Error::Empty)
             | Self::Config(config::Error::NotFound { .. }) => Exit::Missing,
             Self::Vault(V::NotAMember | V::NoGrant { .. }) | Self::Identity(_) => Exit::Locked,
             Self::Vault(V::Rejected(_))
@@ -227,7 +241,8 @@ impl CommandError {
             | Self::NotTheVaultAsked { .. }
             | Self::ConflictingPlaces { .. }
             | Self::BehindForWriting(_)
-            | Self::Audit(audit::Error::Tampered { .. }) => Exit::Untrusted,
+            | Self::OtherCheckpoint { .. }
+            | Self::Audit(audit::Error::Tampered { .. } | audit::Error::Checkpoint) => Exit::Untrusted,
             Self::Vault(V::NoWrite { .. } | V::NotAdmin(_) | V::NotAllowed(_) | V::Unfit { .. })
             | Self::OwnDevice
             | Self::OutOfScope { .. }
@@ -366,8 +381,11 @@ impl CommandError {
                 "wait for the other one, or pass `--lock-timeout 60s`".into()
             }
             Self::Audit(audit::Error::Tampered { .. }) => {
-                "see `vault audit verify`; docs/audit-log.md says how to go on".into()
+                "see `vault audit verify` and find out why; `vault audit begin --reason TEXT` goes on with a new log"
+                    .into()
             }
+            Self::NotConfirmed => "pass `--yes` where there is no terminal to ask on".into(),
+            Self::NoAnchors => "`vault audit checkpoint` makes such a file; a commit is named as git does".into(),
             Self::AuditSink => "for example VLT_AUDIT=stderr".into(),
             Self::Identity(error) => return identity_hint(error),
             Self::Exec(exec::Error::Nul { .. } | exec::Error::TooLong { .. }) => {

@@ -53,7 +53,7 @@ struct Cli {
 }
 
 #[derive(Subcommand, Debug)]
-#[expect(clippy::large_enum_variant, reason = "made once per run")]
+#[allow(clippy::large_enum_variant, reason = "made once per run")]
 enum Command {
     Init(run_as::init::Args),
     Trust(run_as::trust::Args),
@@ -88,9 +88,12 @@ enum Command {
 
 /// Runs one command line and gives the exit status.
 pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
-    let parsed = Cli::command().try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches_from(&arguments).and_then(|matches| {
+        let name = matches.subcommand_name().unwrap_or_default().to_owned();
+        Ok((Cli::from_arg_matches(&matches)?, name))
+    });
+    let (cli, name) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             let command = usage::command_of(Cli::command(), &arguments);
             let no_color = Variables::from_environment().no_color();
@@ -104,6 +107,7 @@ pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
     let mut cx = Context::new(cli.globals, original);
     let no_color = cx.variables.no_color();
     let mut ui = Ui::new(cx.globals.quiet, cx.globals.no_input, cx.globals.color, no_color, stdout_closed);
+    cx.attempt_command(&name);
     let result = cx.load().and_then(|()| dispatch(&mut cx, &mut ui, cli.command));
     let result = result.or_else(|error| {
         // What was refused goes on record; that the record failed is worse news.

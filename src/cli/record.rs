@@ -23,7 +23,9 @@ use super::ui::Ui;
 /// What is being tried; becomes a record if it is refused.
 #[derive(Clone)]
 pub(super) struct Attempt {
-    action: &'static str,
+    action: String,
+    /// True if other failures go on record too: a value or a change was asked for.
+    in_full: bool,
     profile: Option<ProfileName>,
     names: Vec<String>,
 }
@@ -125,6 +127,14 @@ impl Trail {
         Ok(log.record(event, origin, now, certifier)?)
     }
 
+    /// Begins a new log in place of one that was changed or removed.
+    pub(crate) fn begin_again(&mut self, reason: &str, now: Timestamp) -> Result<audit::Head, CommandError> {
+        let Self { log, origin, signing_key } = self;
+        let certify = signing_key.as_ref().map(|key| |epoch: &audit::EpochKey| Some(epoch.certify(key)));
+        let certifier = certify.as_ref().map(|certify| certify as &audit::Certifier<'_>);
+        Ok(log.begin_again(reason, origin, now, certifier)?.head)
+    }
+
     /// Records that a use which was on record did not happen after all.
     pub(crate) fn failed(&mut self, used: &Use, of: u64, why: &str, now: Timestamp) -> Result<(), CommandError> {
         let event = Event { of: Some(of), reason: Some(why.to_owned()), ..used.event(Outcome::Failed) };
@@ -136,7 +146,19 @@ impl Context {
     /// Says what is being tried; should it be refused, that goes on record.
     pub(crate) fn attempt(&self, action: &'static str, profile: &ProfileName, names: &[SecretName]) {
         let names = names.iter().map(ToString::to_string).collect();
-        self.attempt.replace(Some(Attempt { action, profile: Some(profile.clone()), names }));
+        let action = action.to_owned();
+        self.attempt.replace(Some(Attempt { action, in_full: true, profile: Some(profile.clone()), names }));
+    }
+
+    /// Says which command runs, until it says more itself: a file that is not trusted, an
+    /// identity that is not there or a lack of rights goes on record whatever the command.
+    pub(crate) fn attempt_command(&self, name: &str) {
+        self.attempt.replace(Some(Attempt {
+            action: name.to_owned(),
+            in_full: false,
+            profile: self.globals.profile.clone(),
+            names: Vec::new(),
+        }));
     }
 
     /// Says that how it ended is on record already.
@@ -214,7 +236,8 @@ impl Context {
         edit: impl FnOnce(&mut Transaction, &Signer<'_>, Timestamp) -> Result<Edit<T>, CommandError>,
     ) -> Result<Edit<T>, CommandError> {
         self.attempt.replace(Some(Attempt {
-            action: change.action,
+            action: change.action.to_owned(),
+            in_full: true,
             profile: change.profile.clone(),
             names: change.names.clone(),
         }));
@@ -296,7 +319,7 @@ impl Context {
         signing_key: Option<SigningKey>,
         event: &Event,
     ) -> Result<AuditHead, CommandError> {
-        let head = self.trail(id, device, None, signing_key)?.record(event, self.now())?.head;
+        let head = self.trail(id, device, self.member.borrow().clone(), signing_key)?.record(event, self.now())?.head;
         Ok(AuditHead { sequence: head.sequence, hash: head.hash })
     }
 
@@ -305,7 +328,9 @@ impl Context {
     pub(crate) fn record_refusal(&self, error: &CommandError) -> Result<(), CommandError> {
         let (Some(attempt), Some(id)) = (self.attempt.take(), self.known.get()) else { return Ok(()) };
         // Wrong usage is no refusal: nothing was tried.
-        if matches!(error, CommandError::Audit(_)) || error.exit() == Exit::Usage {
+        let refused = matches!(error.exit(), Exit::Locked | Exit::Untrusted | Exit::Forbidden);
+        let tried = attempt.in_full && error.exit() != Exit::Usage;
+        if matches!(error, CommandError::Audit(_)) || !(tried || refused) {
             return Ok(());
         }
         let event = Event {
@@ -315,7 +340,7 @@ impl Context {
             ..Event::new(attempt.action, Outcome::Refused)
         };
         let device = self.acting.borrow().clone();
-        self.trail(&id, device.as_ref(), None, None)?.record(&event, self.now()).map(drop)
+        self.trail(&id, device.as_ref(), self.member.borrow().clone(), None)?.record(&event, self.now()).map(drop)
     }
 
     fn origin(&self, member: Option<String>) -> Origin {

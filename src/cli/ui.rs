@@ -200,6 +200,15 @@ impl Ui {
         self.err_line(&format!("vault: {label} {}", clean(text)));
     }
 
+    /// Replaces the last line of the terminal on standard error; an empty text takes
+    /// it away. Elsewhere nothing is shown.
+    pub(crate) fn progress(&mut self, text: &str) {
+        if !self.quiet && io::stderr().is_terminal() {
+            // EL, ECMA-48 §8.3.41: erase to the end of the line.
+            let _ = write!(io::stderr().lock(), "\r{}\x1b[K", clean(text));
+        }
+    }
+
     fn err_line(&self, text: &str) {
         // A full disk or closed pipe behind standard error must not become a panic.
         let _ = writeln!(io::stderr().lock(), "{text}");

@@ -292,7 +292,10 @@ fn overdue_secrets_are_told_in_one_line() {
     world.vault(["exec", "--", "true"]).ok().silent();
     overdue("OPENAI_API_KEY", 3);
     let one = world.vault(["exec", "--", "true"]).ok();
-    assert_eq!(one.stderr, "vault: warning: 1 key overdue for rotation: OPENAI_API_KEY (3 days); see `vault rotation`\n");
+    assert_eq!(
+        one.stderr,
+        "vault: warning: 1 key overdue for rotation: OPENAI_API_KEY (3 days); see `vault rotation`\n"
+    );
     overdue("STRIPE_KEY", 12);
     let two = "vault: warning: 2 keys overdue for rotation: STRIPE_KEY (12 days), OPENAI_API_KEY (3 days); see `vault rotation`\n";
     assert_eq!(world.vault(["exec", "--", "true"]).ok().stderr, two);
