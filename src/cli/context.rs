@@ -86,11 +86,11 @@ impl Context {
         self.settings = Some(Settings::load(&directories)?);
         self.directories = Some(directories);
         self.profile_by_option = self.globals.profile.is_some();
-        if self.globals.profile.is_none() {
-            if let Some(name) = self.variables.profile()? {
-                let name = name.parse().map_err(|error| CommandError::usage(format!("VLT_PROFILE: {error}")))?;
-                self.globals.profile = Some(name);
-            }
+        if self.globals.profile.is_none()
+            && let Some(name) = self.variables.profile()?
+        {
+            let name = name.parse().map_err(|error| CommandError::usage(format!("VLT_PROFILE: {error}")))?;
+            self.globals.profile = Some(name);
         }
         if let Some(path) = self.globals.identity.clone() {
             self.original.withhold(&path);
@@ -203,10 +203,10 @@ impl Context {
         let seen: Vec<&Section<'_>> = sections.iter().collect();
         let mut memory = opened.memory.borrow_mut();
         let standing = memory.compare(&opened.vault, &seen).map_err(vault::Error::from)?;
-        if self.settings().rollback() == Rollback::Refuse {
-            if let Some(warning) = standing.warnings.into_iter().next() {
-                return Err(vault::Error::from(vault::PinError::Behind(warning)).into());
-            }
+        if self.settings().rollback() == Rollback::Refuse
+            && let Some(warning) = standing.warnings.into_iter().next()
+        {
+            return Err(vault::Error::from(vault::PinError::Behind(warning)).into());
         }
         for warning in &standing.fresh {
             ui.warn(&warning.to_string());

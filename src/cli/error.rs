@@ -276,8 +276,16 @@ fn hint_for(kind: Kind) -> Option<&'static str> {
 }
 
 fn identity_hint(error: &identity::Error) -> Option<Cow<'static, str>> {
-    let _ = error;
-    None
+    use vault::identity::Error as I;
+    Some(match error {
+        I::None { .. } => {
+            "`vault identity where` explains the search; `--identity FILE` or VLT_IDENTITY_FILE names a file".into()
+        }
+        I::Store(store::Error::TooWide { path, .. }) => format!("chmod 600 {}", path.display()).into(),
+        I::NoPassphrase { .. } => "set VLT_PASSPHRASE_FILE to a private file that holds it".into(),
+        I::Store(store::Error::Missing { .. }) => "`vault identity where` explains the search".into(),
+        _ => return None,
+    })
 }
 
 impl From<vault::Rejected> for CommandError {

@@ -47,6 +47,7 @@ struct Cli {
 }
 
 #[derive(Subcommand, Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once per run")]
 enum Command {
     Init(run_as::init::Args),
     Trust(run_as::trust::Args),
@@ -70,10 +71,16 @@ enum Command {
 
 /// Runs one command line and gives the exit status.
 pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
+    let is_exec = arguments.iter().skip(1).any(|argument| argument == "exec");
     let parsed = Cli::command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) if error.use_stderr() => return usage(&error, is_exec),
+        Err(help) => {
+            // Help and version, on standard output.
+            let printed = help.print().map_err(CommandError::StandardOutput);
+            return printed.map_or(Exit::Io as u8, |()| Exit::Done as u8);
+        }
     };
     let is_exec = matches!(cli.command, Command::Exec(_));
     let mut cx = Context::new(cli.globals, original);
@@ -121,12 +128,44 @@ fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), Comma
     }
 }
 
-/// Wrong usage, or help and version asked for.
-fn usage(error: &clap::Error) -> u8 {
-    // clap's messages quote what was typed; a value typed by mistake as an
-    // unexpected argument is not shown again.
-    let shown = matches!(error.kind(), clap::error::ErrorKind::UnknownArgument | clap::error::ErrorKind::InvalidValue);
-    let _ = shown;
-    let _ = error.print();
-    if error.use_stderr() { Exit::Usage as u8 } else { Exit::Done as u8 }
+/// Wrong usage. What was typed is not quoted: a value may have been typed by mistake.
+fn usage(error: &clap::Error, is_exec: bool) -> u8 {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let mut ui = Ui::new(false, true, args::ColorChoice::Auto, false);
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) if kind == ContextKind::SuggestedSubcommand => texts.last().cloned(),
+        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
+        _ => None,
+    };
+    let option = context(ContextKind::InvalidArg).unwrap_or_default();
+    let message = match error.kind() {
+        ErrorKind::UnknownArgument => {
+            "an argument that this command does not take (not shown: it may be a value)".to_owned()
+        }
+        ErrorKind::InvalidSubcommand => "no such command".to_owned(),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            let _ = error.print();
+            return Exit::Usage as u8;
+        }
+        ErrorKind::MissingRequiredArgument => format!("missing: {option}"),
+        ErrorKind::ArgumentConflict => match context(ContextKind::PriorArg) {
+            Some(prior) => format!("{option} cannot be used together with {prior}"),
+            None => format!("{option} is given twice, or contradicts another option"),
+        },
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => match std::error::Error::source(error) {
+            Some(reason) => format!("{option}: {reason}"),
+            None => match context(ContextKind::ValidValue) {
+                Some(valid) => format!("{option} takes one of: {valid}"),
+                None => format!("{option} needs a value"),
+            },
+        },
+        _ => format!("wrong usage{}{option}", if option.is_empty() { "" } else { ": " }),
+    };
+    ui.error(&message);
+    let suggestion = context(ContextKind::SuggestedSubcommand)
+        .map(|name| format!("did you mean `vault {name}`?"))
+        .or_else(|| context(ContextKind::SuggestedArg).map(|name| format!("did you mean {name}?")));
+    ui.hint(&suggestion.unwrap_or_else(|| "see `vault --help`, or `--help` after a command".to_owned()));
+    if is_exec { Exit::Exec as u8 } else { Exit::Usage as u8 }
 }

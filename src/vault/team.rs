@@ -12,6 +12,8 @@ use super::name::{DeviceName, MemberName, ProfileName};
 
 /// Most team changes.
 pub(crate) const MAX_CHANGES: usize = 65_536;
+/// The recovery device's name, which nobody and nothing else may have.
+const RESERVED: &str = "recovery";
 const MAX_DEVICES: usize = 4_096;
 const MAX_PROFILES: usize = 1_024;
 
@@ -133,8 +135,25 @@ impl Team {
             .ok_or(Rejected::rule("that device cannot sign"))
     }
 
-    /// Applies the effects of a change, or refuses it whole by its rules.
+    /// Applies a change, or refuses it by its rules; then nothing is to be done with this team.
     fn apply(&mut self, change: &Change) -> Result<(), Rejected> {
+        let (lost, made) = self.take_effect(change)?;
+        self.rekey(change, &lost, &made)?;
+        self.check_last_admin()
+    }
+
+    /// The profiles that somebody could no longer read after a change, and those it makes,
+    /// both of which need new keys (rule R).
+    ///
+    /// # Errors
+    /// [`Rejected`] if the rules do not allow the change.
+    pub(crate) fn effects(&self, change: &Change) -> Result<(BTreeSet<ProfileName>, BTreeSet<ProfileName>), Rejected> {
+        let place = |rejected: Rejected| rejected.in_change(change.number, Some(&change.by));
+        self.clone().take_effect(change).map_err(place)
+    }
+
+    /// Does what a change says, except for keys.
+    fn take_effect(&mut self, change: &Change) -> Result<(BTreeSet<ProfileName>, BTreeSet<ProfileName>), Rejected> {
         // Profiles that somebody loses, and the profiles that this change makes.
         let mut lost = BTreeSet::new();
         let mut made = BTreeSet::new();
@@ -213,8 +232,7 @@ impl Team {
                 self.adopted.push((*head, change.by.clone()));
             }
         }
-        self.rekey(change, &lost, &made)?;
-        self.check_last_admin()
+        Ok((lost, made))
     }
 
     /// Rule R: exactly the profiles that somebody lost, or that were made, have new keys.
@@ -271,6 +289,9 @@ impl Team {
     }
 
     fn enter_member(&mut self, member: &MemberName, role: &Role) -> Result<(), Rejected> {
+        if member.as_str() == RESERVED {
+            return Err(Rejected::rule("that name is reserved"));
+        }
         if self.members.contains_key(member) || self.former_members.contains(member) {
             return Err(Rejected::rule("that member's name was used before"));
         }
@@ -311,6 +332,9 @@ impl Team {
     }
 
     fn enter_profile(&mut self, profile: &ProfileName, extends: &[ProfileName]) -> Result<(), Rejected> {
+        if profile.as_str() == RESERVED {
+            return Err(Rejected::rule("that name is reserved"));
+        }
         if self.profiles.contains_key(profile) || self.former_profiles.contains(profile) {
             return Err(Rejected::rule("that profile's name was used before"));
         }

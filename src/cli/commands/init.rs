@@ -13,7 +13,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::record::all_sections;
 use crate::cli::ui::{Tone, Ui};
-use crate::cli::{input, readback};
+use crate::cli::{input, readback, unlock};
 
 /// Found a vault here
 ///
@@ -145,18 +145,16 @@ struct Kept {
 }
 
 fn identity(cx: &Context, ui: &mut Ui, args: &Args) -> Result<Kept, CommandError> {
-    if args.identity_file.is_none() {
-        if let Some(text) = cx.variables.identity() {
-            // The text is taken apart by the parser and goes nowhere else.
-            let origin = identity::Origin::Variable;
-            let key = match identity::IdentityFile::parse(text.reveal(), &origin)? {
-                identity::IdentityFile::Plain(key) => key,
-                identity::IdentityFile::Sealed(sealed) => {
-                    sealed.open(&passphrase(cx, ui, "its passphrase")?, &origin)?
-                }
-            };
-            return Ok(Kept { key, place: "VLT_IDENTITY".to_owned(), made: false });
-        }
+    if args.identity_file.is_none()
+        && let Some(text) = cx.variables.identity()
+    {
+        // The text is taken apart by the parser and goes nowhere else.
+        let origin = identity::Origin::Variable;
+        let key = match identity::IdentityFile::parse(text.reveal(), &origin)? {
+            identity::IdentityFile::Plain(key) => key,
+            identity::IdentityFile::Sealed(sealed) => sealed.open(&passphrase(cx, ui, "its passphrase")?, &origin)?,
+        };
+        return Ok(Kept { key, place: "VLT_IDENTITY".to_owned(), made: false });
     }
     let configured = match cx.settings().identity() {
         Some(KeptIn::File(path)) => Some(path.clone()),
@@ -171,7 +169,7 @@ fn identity(cx: &Context, ui: &mut Ui, args: &Args) -> Result<Kept, CommandError
     let kept = match identity::IdentityFile::read(&path) {
         Ok(identity::IdentityFile::Plain(key)) => Kept { key, place, made: false },
         Ok(identity::IdentityFile::Sealed(sealed)) => {
-            let passphrase = passphrase(cx, ui, &format!("Passphrase for {place}"))?;
+            let passphrase = passphrase(cx, ui, &format!("passphrase for {place}"))?;
             Kept { key: sealed.open(&passphrase, &origin)?, place, made: false }
         }
         Err(identity::Error::Store(store::Error::Missing { .. })) => {
@@ -206,11 +204,10 @@ fn identity(cx: &Context, ui: &mut Ui, args: &Args) -> Result<Kept, CommandError
 }
 
 fn passphrase(cx: &Context, ui: &mut Ui, label: &str) -> Result<SecretValue, CommandError> {
-    let mut ask = |_: &str| match ui.hidden(label) {
-        Ok(Some(passphrase)) => Ok(passphrase),
-        Ok(None) => Err(identity::PromptError::Cancelled),
-        Err(error) => Err(identity::PromptError::Terminal(error)),
-    };
+    if !ui.can_ask() {
+        return Ok(identity::passphrase(&cx.variables, None, label)?);
+    }
+    let mut ask = |label: &str| unlock::ask(ui, label);
     Ok(identity::passphrase(&cx.variables, Some(&mut ask), label)?)
 }
 
@@ -254,7 +251,8 @@ fn names(cx: &Context, args: &Args) -> Result<(MemberName, DeviceName), CommandE
                 .map_err(|_| CommandError::usage("cannot tell this device's name: pass `--device NAME`".to_owned()))?
         }
     };
-    if device.is_recovery() {
+    let reserved = DeviceName::recovery();
+    if [device.as_str(), member.as_str(), cx.profile().as_str()].contains(&reserved.as_str()) {
         return Err(CommandError::usage("the name `recovery` is reserved".to_owned()));
     }
     Ok((member, device))
