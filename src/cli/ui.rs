@@ -25,6 +25,8 @@ pub(crate) enum Tone {
 }
 
 impl Tone {
+    const ALL: [Self; 6] = [Self::Plain, Self::Bold, Self::Faint, Self::Good, Self::Attention, Self::Bad];
+
     /// The SGR parameter (ECMA-48 §8.3.117).
     fn sgr(self) -> &'static str {
         match self {
@@ -85,7 +87,8 @@ impl Ui {
 
     /// A line of data.
     pub(crate) fn line(&mut self, text: &str) {
-        self.out.extend_from_slice(clean_but_colors(text).as_bytes());
+        let text = if self.color_out { clean_but_colors(text) } else { clean(text) };
+        self.out.extend_from_slice(text.as_bytes());
         self.out.push(b'\n');
     }
 
@@ -196,25 +199,45 @@ fn paint(color: bool, tone: Tone, text: &str) -> String {
 
 /// Shows control and direction characters as `\u{1b}` instead of sending them.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    clean_except(text, |_| false)
-}
-
-/// As [`clean`], for lines that [`Ui::paint`] coloured: their cells were cleaned before.
-fn clean_but_colors(text: &str) -> Cow<'_, str> {
-    clean_except(text, |c| c == '\x1b')
-}
-
-fn clean_except(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !text.chars().any(|c| is_hostile(c) && !keep(c)) {
+    if !text.chars().any(is_hostile) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if is_hostile(c) && !keep(c) {
+        if is_hostile(c) {
             let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
         } else {
             out.push(c);
         }
+    }
+    Cow::Owned(out)
+}
+
+/// As [`clean`], for lines with text that [`Ui::paint`] coloured. Of escape sequences
+/// only those pass that it writes, so that the worst a file can do is to be coloured.
+fn clean_but_colors(text: &str) -> Cow<'_, str> {
+    let parts: Vec<&str> = text.split_inclusive('\x1b').collect();
+    if parts.len() < 2 {
+        return clean(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut escape = false;
+    for part in parts {
+        let (before, next) = match part.strip_suffix('\x1b') {
+            Some(before) => (before, true),
+            None => (part, false),
+        };
+        let ours = before.strip_prefix('[').is_some_and(|rest| {
+            Tone::ALL.iter().any(|tone| rest.strip_prefix(tone.sgr()).is_some_and(|rest| rest.starts_with('m')))
+        });
+        if escape {
+            out.push_str(if ours { "\x1b" } else { "\\u{1b}" });
+        }
+        out.push_str(&clean(before));
+        escape = next;
+    }
+    if escape {
+        out.push_str("\\u{1b}");
     }
     Cow::Owned(out)
 }
@@ -228,5 +251,16 @@ mod tests {
         assert_eq!(clean("a\x1b]52;c;eA==\x07b"), "a\\u{1b}]52;c;eA==\\u{7}b");
         assert_eq!(clean("a\u{202e}b\nc\u{9b}"), "a\\u{202e}b\\u{a}c\\u{9b}");
         assert_eq!(clean("naïve ✓"), "naïve ✓");
+    }
+
+    #[test]
+    fn of_escape_sequences_only_our_colours_pass() {
+        let painted = paint(true, Tone::Bad, "bad");
+        assert_eq!(clean_but_colors(&format!("a {painted} b")), format!("a {painted} b"));
+        for hostile in ["\x1b]52;c;eA==", "\x1b[2J", "\x1b[1;31", "\x1b", "\x1b\x1b", "\x1b[31m", "\x1b[0;31m"] {
+            let shown = clean_but_colors(hostile);
+            assert!(!shown.contains('\x1b'), "{shown:?}");
+        }
+        assert_eq!(clean_but_colors("x\x1b[32my\x1b]z\u{9b}"), "x\x1b[32my\\u{1b}]z\\u{9b}");
     }
 }
