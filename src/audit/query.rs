@@ -64,12 +64,13 @@ pub struct Records<R> {
     filter: Filter,
     line: Vec<u8>,
     number: u64,
+    ended: bool,
 }
 
 impl<R: BufRead> Records<R> {
     /// Reads from `reader` what `filter` takes.
     pub fn new(reader: R, filter: Filter) -> Self {
-        Self { reader, filter, line: Vec::new(), number: 0 }
+        Self { reader, filter, line: Vec::new(), number: 0, ended: false }
     }
 }
 
@@ -77,7 +78,7 @@ impl<R: BufRead> Iterator for Records<R> {
     type Item = Result<Entry, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
+        while !self.ended {
             let found = match next_line(&mut self.reader, &mut self.line) {
                 Ok(found) => found,
                 Err(reason) => return Some(Err(Error::Read(reason))),
@@ -86,7 +87,10 @@ impl<R: BufRead> Iterator for Records<R> {
             let whole = match found {
                 Line::End => return None,
                 Line::Complete | Line::Incomplete => Record::parse(&self.line),
-                Line::TooLong => None,
+                Line::TooLong => {
+                    self.ended = true;
+                    None
+                }
             };
             match (whole, found) {
                 (Some(record), _) if self.filter.takes(&record) => {
@@ -99,6 +103,7 @@ impl<R: BufRead> Iterator for Records<R> {
                 (None, _) => return Some(Err(Error::Malformed { line: self.number })),
             }
         }
+        None
     }
 }
 
