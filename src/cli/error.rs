@@ -156,7 +156,8 @@ impl CommandError {
             | Self::NoPrevious(_)
             | Self::Config(config::Error::NotFound { .. }) => Exit::Missing,
             Self::Vault(V::NotAMember | V::NoGrant { .. }) | Self::Identity(_) => Exit::Locked,
-            Self::Vault(V::Rejected(_) | V::Pin(vault::PinError::Store(store::Error::Busy { .. }))) => Exit::Untrusted,
+            Self::Vault(V::Rejected(_)) => Exit::Untrusted,
+            Self::Vault(V::Pin(vault::PinError::Store(store::Error::Busy { .. }))) => Exit::Conflict,
             Self::Vault(V::Pin(vault::PinError::Store(_))) => Exit::Io,
             Self::Vault(V::Pin(_))
             | Self::NotAVaultFile(_)
@@ -245,7 +246,9 @@ impl CommandError {
             Self::Vault(V::Pin(vault::PinError::Fork | vault::PinError::Adopt(_))) => {
                 "ask an admin which history is right; `vault verify` shows what is known".into()
             }
-            Self::Vault(V::Store(store::Error::Busy { .. })) | Self::Store(store::Error::Busy { .. }) => {
+            Self::Vault(V::Store(store::Error::Busy { .. }) | V::Pin(vault::PinError::Store(store::Error::Busy { .. })))
+            | Self::Store(store::Error::Busy { .. })
+            | Self::Audit(audit::Error::Store(store::Error::Busy { .. })) => {
                 "wait for the other one, or pass `--lock-timeout 60s`".into()
             }
             Self::Audit(audit::Error::Tampered { .. }) => {
