@@ -61,6 +61,8 @@ pub(crate) enum CommandError {
     OtherVault { path: PathBuf, known: Hash },
     #[error("the vault here is {id}, which is not what VLT_VAULT_ID asks for")]
     NotTheVaultAsked { id: Hash },
+    #[error("no vault was made at {}: other working trees of this clone have the vault {id}", path.display())]
+    CloneHasVault { path: PathBuf, id: String },
     #[error("{} is known as two different vaults, one by its path and one by its clone", path.display())]
     ConflictingPlaces { path: PathBuf },
     #[error("nothing was changed: {0}")]
@@ -165,6 +167,7 @@ impl CommandError {
             | Self::OtherVault { .. }
             | Self::NotTheVaultAsked { .. }
             | Self::ConflictingPlaces { .. }
+            | Self::CloneHasVault { .. }
             | Self::BehindForWriting(_)
             | Self::Audit(audit::Error::Tampered { .. }) => Exit::Untrusted,
             Self::Vault(V::NoWrite { .. } | V::NotAdmin(_)) | Self::OutOfScope { .. } | Self::DangerousName(_) => {
@@ -227,6 +230,10 @@ impl CommandError {
             Self::OtherVault { .. } => {
                 "somebody may have replaced the file; if it was meant, move it elsewhere and use it from there".into()
             }
+            Self::CloneHasVault { .. } => {
+                "take its `vault.toml` from the branch that has it; a second vault belongs into a directory of its own"
+                    .into()
+            }
             Self::BehindForWriting(_) => {
                 "pull or merge the newer file; if going back is meant, accept this one with `vault trust`".into()
             }
@@ -246,7 +253,9 @@ impl CommandError {
             Self::Vault(V::Pin(vault::PinError::Fork | vault::PinError::Adopt(_))) => {
                 "ask an admin which history is right; `vault verify` shows what is known".into()
             }
-            Self::Vault(V::Store(store::Error::Busy { .. }) | V::Pin(vault::PinError::Store(store::Error::Busy { .. })))
+            Self::Vault(
+                V::Store(store::Error::Busy { .. }) | V::Pin(vault::PinError::Store(store::Error::Busy { .. })),
+            )
             | Self::Store(store::Error::Busy { .. })
             | Self::Audit(audit::Error::Store(store::Error::Busy { .. })) => {
                 "wait for the other one, or pass `--lock-timeout 60s`".into()

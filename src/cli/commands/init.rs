@@ -60,6 +60,13 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         return Err(CommandError::VaultExists { path });
     }
     let place = Place::of(&path)?;
+    // Another working tree of this clone has a vault, which would be refused from then on.
+    let known = Places::load(cx.directories())?;
+    if let Known::Id(id) = known.known(&place)
+        && known.known(&Place { git: None, ..place.clone() }) == Known::Unknown
+    {
+        return Err(CommandError::CloneHasVault { path, id });
+    }
     let (member, device) = names(cx, args)?;
     let wants_recovery = !args.no_recovery && (args.recovery_file.is_some() || ui.can_ask());
     if args.dry_run {
