@@ -9,7 +9,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from bench import INIT, Bench, Skip, measured, needs, needs_root, text
+import bench as bench_module
+from bench import FAKETIME, INIT, Bench, Skip, measured, moved, needs_root, text
 
 # What may not come out raw: C0 but for LF, DEL, C1, and what changes the direction of text.
 HOSTILE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -198,7 +199,7 @@ def bounded(bench: Bench, what: str, *command: str, may_pass: bool = False, **mo
     status, seconds, peak, said = measured(bench, *command, **more)
     assert "panicked" not in said, f"{what}: {said}"
     assert status > 0 or may_pass, f"{what}: exits {status}: {said}"
-    assert seconds < 1, f"{what}: {command[0]} took {seconds:.1f} s"
+    assert seconds < bench_module.slow, f"{what}: {command[0]} took {seconds:.1f} s"
     assert peak < 64 << 10, f"{what}: {command[0]} took {peak >> 10} MiB"
 
 
@@ -277,7 +278,7 @@ def hostile_content(bench: Bench) -> None:
         "10^6 changes": head + "\n\n" + "[[team]]\n\n" * 1_000_000,
         "10^6 signed changes": head + "\n\n" + (change[:60] + "\n\n") * 200_000,
         "10^5 profiles": head + "\n\n" + change + "\n" + "".join(f"\n[profile.p{n:06}]\nepoch = 1\n" for n in range(100_000)),
-        "10^6 grants": vault.replace("laptop = ", "".join(f'a{n:07} = "AAAA"\n' for n in range(1_000_000)) + "laptop = "),
+        "10^6 grants": vault.replace("laptop = ", "".join(f'a{n:07} = "AAAA"\n' for n in range(1_000_000)) + "laptop = ", 1),
         "10^6 secrets": vault.replace("[profile.default.secret.TOKEN]",
                                       "".join(f"[profile.default.secret.A{n:07}]\n" for n in range(1_000_000)) + "[profile.default.secret.TOKEN]"),
         "nesting": vault.replace("version = 1", "scope = " + deep),
@@ -292,7 +293,8 @@ def hostile_content(bench: Bench) -> None:
         assert hostile != vault, what
         bench.file.write_text(hostile)
         for command in (["list"], ["get", "TOKEN"], ["verify"]):
-            bounded(bench, what, *command, env=asked)
+            # No passphrase: deriving a key takes 64 MiB by itself.
+            bounded(bench, what, *command)
     bench.file.write_text(vault)
     for what, hostile in {
         "nested places": "[" * 100_000, "nested places object": '{"v":' * 100_000,
@@ -314,20 +316,23 @@ def hostile_content(bench: Bench) -> None:
 
 def clock(bench: Bench) -> None:
     """Row 29: a moved clock makes nothing fresh, breaks nothing, and leaves the log in order."""
-    needs("faketime")
+    if not Path(FAKETIME).exists():
+        raise Skip("faketime is not installed")
     bench.init()
     bench.set("TOKEN", b"value")
     bench.ok("set", "TOKEN", "--rotate-every", "90d")
     bench.set("PLAIN", b"value")
 
     def at(when: str, *command: str, stdin: bytes = b"") -> subprocess.CompletedProcess:
-        done = bench.run(*command, stdin=stdin, prefix=("faketime", "-f", when))
+        done = bench.run(*command, stdin=stdin, env=moved(when))
         assert b"panicked" not in done.stderr, f"{when} {command}: {text(done)}"
         return done
 
     def state(when: str) -> str:
-        return json.loads(at(when, "list", "--json").stdout)[1]["state"]
+        (token,) = (secret for secret in json.loads(at(when, "list", "--json").stdout) if secret["name"] == "TOKEN")
+        return token["state"]
 
+    shared = set(Path("/dev/shm").glob("*faketime_*"))
     assert state("+0") == "fresh", state("+0")
     assert state("+80d") == "due" and state("+100d") == "overdue" and state("+50y") == "overdue"
     # Made overdue, it never becomes fresh again by a clock that goes back.
@@ -341,6 +346,10 @@ def clock(bench: Bench) -> None:
             done = at(when, *command, stdin=stdin)
             assert done.returncode == 0, f"{when} {command}: {done.returncode} {text(done)}"
         assert bench.get("CLOCK") == when.encode(), when
+    # The command of an `exec` does not clean up what vault's start left under the same process id.
+    for path in set(Path("/dev/shm").glob("*faketime_*")) - shared:
+        if not Path("/proc", path.name.rsplit("_", 1)[1]).exists():
+            path.unlink()
     lines = [json.loads(line) for line in bench.log.read_bytes().splitlines()]
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1)), "not in order"
     listed = [record["seq"] for record in json.loads(bench.ok("audit", "--json"))]

@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+import bench as bench_module
 from bench import Bench, needs, text
 
 CANARY = b"canary-5d1f9e77c3"
@@ -66,7 +67,8 @@ def stopped_inside(bench: Bench, syscall: str, number: int, *command: str, stdin
             # A stopped process of nobody's but ours: without its tracer it stays so.
             tracer.kill()
             tracer.wait()
-            pid = int(match[1])
+            # What strace names may be a thread; the flush of a record runs in one of its own.
+            pid = int(re.search(r"^Tgid:\s+(\d+)", Path(f"/proc/{match[1]}/status").read_text(), re.M)[1])
             while b") T" not in Path(f"/proc/{pid}/stat").read_bytes() and time.monotonic() < deadline:
                 time.sleep(0.01)
             return pid
@@ -85,7 +87,7 @@ def holders(bench: Bench) -> None:
     for what, syscall, number, command in [("vault", "renameat", 1, ["set", "TOKEN", "-"]),
                                            ("log", "fdatasync", 1, ["get", "TOKEN"]),
                                            ("memory", "renameat", 2, ["set", "TOKEN", "-"])]:
-        pid = stopped_inside(bench, syscall, number, *command, stdin=b"from the stopped one")
+        pid = stopped_inside(bench, syscall, number, *command, stdin=what.encode())
         try:
             start = time.monotonic()
             done = bench.refused("set", "OTHER", "-", "--lock-timeout", "1s", stdin=b"x")
@@ -93,15 +95,16 @@ def holders(bench: Bench) -> None:
             assert 0.9 < took < 4, f"{what}: gave up after {took:.1f} s"
             assert f"process {pid}, which is stopped" in text(done), f"{what}: {text(done)}"
             assert done.returncode == 7, f"{what}: exits {done.returncode}: {text(done)}"
-            # Reading needs no lock of the vault.
-            bench.ok("list", "--lock-timeout", "1s")
+            # Reading needs no lock of the vault; the memory's only where there is something new to remember.
+            if what != "memory":
+                bench.ok("list", "--lock-timeout", "1s")
         finally:
             os.kill(pid, signal.SIGKILL)
         start = time.monotonic()
         bench.ok("set", "OTHER", "-", stdin=os.urandom(6).hex().encode())
         took = time.monotonic() - start
-        assert took < 1, f"{what}: the next command took {took:.1f} s"
-        assert bench.get("TOKEN") in (b"value", b"from the stopped one")
+        assert took < bench_module.slow, f"{what}: the next command took {took:.1f} s"
+        assert bench.get("TOKEN") in (b"value", b"vault", b"memory")
         bench.whole()
 
 
