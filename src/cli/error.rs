@@ -71,6 +71,8 @@ pub(crate) enum CommandError {
     OtherVault { path: PathBuf, known: Hash },
     #[error("the vault here is {id}, which is not what VLT_VAULT_ID asks for")]
     NotTheVaultAsked { id: Hash },
+    #[error("no vault was made at {}: other working trees of this clone have the vault {id}", path.display())]
+    CloneHasVault { path: PathBuf, id: String },
     #[error("{} is known as two different vaults, one by its path and one by its clone", path.display())]
     ConflictingPlaces { path: PathBuf },
     #[error("nothing was changed: {0}")]
@@ -240,6 +242,7 @@ impl CommandError {
             | Self::OtherVault { .. }
             | Self::NotTheVaultAsked { .. }
             | Self::ConflictingPlaces { .. }
+            | Self::CloneHasVault { .. }
             | Self::BehindForWriting(_)
             | Self::OtherCheckpoint { .. }
             | Self::Audit(audit::Error::Tampered { .. } | audit::Error::Checkpoint) => Exit::Untrusted,
@@ -321,6 +324,10 @@ impl CommandError {
             }
             Self::OtherVault { .. } => {
                 "somebody may have replaced the file; if it was meant, move it elsewhere and use it from there".into()
+            }
+            Self::CloneHasVault { .. } => {
+                "take its `vault.toml` from the branch that has it; a second vault belongs into a directory of its own"
+                    .into()
             }
             Self::BehindForWriting(_) => {
                 "pull or merge the newer file; if going back is meant, accept this one with `vault trust`".into()

@@ -10,7 +10,7 @@ use super::document::LinesBefore;
 use super::error::{Error, Kind, Rejected};
 use super::name::{DeviceName, ProfileName, SecretName};
 use super::secret::{Exposure, PolicyFields, Removed, Secret};
-use super::team::Team;
+use super::team::{MAX_DEVICES, Team};
 use super::text::{Canonical, Cursor, InlineOut, MAX_ARRAY, MAX_LINE, Stop, field, optional_field};
 
 /// Who holds a grant, in order of names, with its text.
@@ -314,6 +314,10 @@ fn read_head<'a>(name: &ProfileName, c: &mut Cursor<'a>) -> Result<(u64, Grants<
         let device: DeviceName = c.bare_key()?.parse().or_else(|_| here.stop(Kind::Layout))?;
         if grants.last().is_some_and(|(last, _)| *last >= device) {
             return here.stop(Kind::Layout);
+        }
+        // More than any team has, recovery included; before memory is spent on them.
+        if grants.len() > MAX_DEVICES {
+            return here.stop(Kind::Grants);
         }
         let value = c.rest();
         // Decoded again when it is used; here only its notation counts.

@@ -3,7 +3,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use vault::audit::{Event, Outcome};
-use vault::config::Place;
+use vault::config::{Known, Place, Places};
 use vault::crypto::IdentityKey;
 use vault::identity::RecoveryCode;
 use vault::{Founder, Memory, Section, Vault, found, store};
@@ -46,6 +46,13 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         return Err(CommandError::VaultExists { path });
     }
     let place = Place::of(&path)?;
+    // Another working tree of this clone has a vault, which would be refused from then on.
+    let known = Places::load(cx.directories())?;
+    if let Known::Id(id) = known.known(&place)
+        && known.known(&Place { git: None, ..place.clone() }) == Known::Unknown
+    {
+        return Err(CommandError::CloneHasVault { path, id });
+    }
     let (member, device) = enroll::names(cx, &args.enroll, None)?;
     let wants_recovery = !args.no_recovery && (args.recovery_file.is_some() || ui.can_ask());
     if args.dry_run {
@@ -77,6 +84,12 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let vault = Vault::read(bytes, &[])?;
     let id = vault.id();
 
+    // From here on nobody else founds a vault in this directory.
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let _lock = store::Lock::acquire(directory, cx.globals.lock_timeout())?;
+    if std::fs::symlink_metadata(&path).is_ok() {
+        return Err(CommandError::VaultExists { path });
+    }
     // The code is where its owner finds it before the vault that needs it exists.
     if let (Some(code), Some(file)) = (&code, &args.recovery_file) {
         recovery_code::write(code, file)?;
@@ -84,10 +97,13 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let record = |outcome, of| Event { of, profile: Some(cx.profile().to_string()), ..Event::new("init", outcome) };
     let key = || Some(identity.key.signing_key());
     let intent = cx.note_event(&id, Some(&device), key(), &record(Outcome::Intent, None))?;
+    // The place before the file: a crash between the two leaves a place without a
+    // vault, which founding again takes over, and never a vault that is not trusted.
+    let known = Places::load(cx.directories())?.known(&place);
+    Places::replace_id(cx.directories(), &place, &id.to_string())?;
     store::create_new(&path, vault.bytes(), store::Mode::Shared)?;
     let sections = all_sections(&vault)?;
     let sections: Vec<&Section<'_>> = sections.iter().collect();
-    cx.trust(&place, &vault)?;
     let mut memory = Memory::new(id);
     memory.act_as(&device);
     memory.learn(&vault, &sections, &[]);
@@ -98,6 +114,9 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let attributes = git_attributes(&path);
 
     ui.note(&format!("made {} for {member} on {device}, with profile {}", path.display(), cx.profile()));
+    if let Known::Id(before) = known {
+        ui.warn(&format!("this place had the vault {before} before, which is not accepted here any more"));
+    }
     ui.note(&format!("identity: {} ({})", identity.place, if identity.made { "new" } else { "as it was" }));
     if let Err(error) = attributes {
         ui.warn(&format!("could not add `vault.toml` to .gitattributes: {error}"));
