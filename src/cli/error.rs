@@ -29,6 +29,18 @@ pub(crate) enum CommandError {
     Import(#[from] interchange::Error),
     #[error("{0}")]
     Crypto(#[from] vault::crypto::Error),
+    #[error("{0}")]
+    Request(#[from] vault::team::RequestError),
+    #[error("the request is for another vault: {0}")]
+    OtherVaultsRequest(Hash),
+    #[error("this is the device you are using")]
+    OwnDevice,
+    #[error("there is no recovery device in this vault")]
+    NoRecovery,
+    #[error("profile {0} holds secrets")]
+    ProfileNotEmpty(ProfileName),
+    #[error("nothing was done: it was not confirmed")]
+    NotConfirmed,
 
     #[error("{message}")]
     Usage { message: String },
@@ -114,6 +126,7 @@ impl CommandError {
             Self::Vault(vault::Error::NoGrant { .. }) => "no-grant",
             Self::Vault(vault::Error::NoWrite { .. }) => "no-write",
             Self::Vault(vault::Error::NotAdmin(_)) => "not-admin",
+            Self::Vault(vault::Error::NotAllowed(_)) => "not-allowed",
             Self::Vault(vault::Error::Pin(_)) | Self::BehindForWriting(_) => "rollback-or-fork",
             Self::OtherVault { .. } | Self::NotTheVaultAsked { .. } | Self::ConflictingPlaces { .. } => "other-vault",
             Self::UnknownPlace { .. } => "unknown-place",
@@ -146,9 +159,15 @@ impl CommandError {
             | Self::UnknownProvider
             | Self::AuditSink
             | Self::Import(_)
+            | Self::Request(_)
+            | Self::OtherVaultsRequest(_)
+            | Self::NotConfirmed
+            | Self::ProfileNotEmpty(_)
+            | Self::Vault(V::AdminHasAll(_))
             | Self::Vault(V::Bound(_))
             | Self::VaultExists { .. } => Exit::Usage,
-            Self::Vault(V::NoProfile(_) | V::NoSecret { .. })
+            Self::Vault(V::NoProfile(_) | V::NoSecret { .. } | V::NoMember(_) | V::NoDevice(_))
+            | Self::NoRecovery
             | Self::NoVaultFile { .. }
             | Self::NoProfile { .. }
             | Self::NoSecret { .. }
@@ -166,10 +185,11 @@ impl CommandError {
             | Self::ConflictingPlaces { .. }
             | Self::BehindForWriting(_)
             | Self::Audit(audit::Error::Tampered { .. }) => Exit::Untrusted,
-            Self::Vault(V::NoWrite { .. } | V::NotAdmin(_)) | Self::OutOfScope { .. } | Self::DangerousName(_) => {
-                Exit::Forbidden
-            }
-            Self::Vault(V::NameUsed { .. } | V::Store(store::Error::Busy { .. }))
+            Self::Vault(V::NoWrite { .. } | V::NotAdmin(_) | V::NotAllowed(_))
+            | Self::OwnDevice
+            | Self::OutOfScope { .. }
+            | Self::DangerousName(_) => Exit::Forbidden,
+            Self::Vault(V::NameUsed { .. } | V::SecretExists { .. } | V::Store(store::Error::Busy { .. }))
             | Self::Store(store::Error::Busy { .. })
             | Self::Audit(audit::Error::Store(store::Error::Busy { .. })) => Exit::Conflict,
             Self::Exec(exec::Error::NotFound { .. } | exec::Error::InterpreterNotFound { .. }) => Exit::NotFound,
@@ -237,7 +257,12 @@ impl CommandError {
                 format!("`vault show {name}` shows its scope; `vault set {name} --command PROGRAM` changes it").into()
             }
             Self::Vault(V::Rejected(rejected)) => return hint_for(rejected.kind).map(Cow::Borrowed),
-            Self::Vault(V::NotAMember) => "ask an admin of the vault to add this device".into(),
+            Self::Vault(V::NotAMember) => "type `vault join`, and send what it prints to an admin of the vault".into(),
+            Self::Vault(V::NoMember(_) | V::NoDevice(_)) => "`vault member list` shows who there is".into(),
+            Self::Vault(V::AdminHasAll(_)) => "take the role first: `vault member revoke NAME --admin`".into(),
+            Self::ProfileNotEmpty(_) => "pass `--force` if that is meant".into(),
+            Self::OwnDevice => "let another admin do it, or use another device of yours".into(),
+            Self::Request(_) => "ask for the whole line that `vault join` printed".into(),
             Self::Vault(V::NoGrant { .. } | V::NoWrite { .. } | V::NotAdmin(_)) => "ask an admin of the vault".into(),
             Self::Vault(V::Pin(vault::PinError::Behind(_))) => {
                 "pull or merge the newer file; `vault config rollback warn` reads older ones".into()
@@ -276,8 +301,16 @@ fn hint_for(kind: Kind) -> Option<&'static str> {
 }
 
 fn identity_hint(error: &identity::Error) -> Option<Cow<'static, str>> {
-    let _ = error;
-    None
+    use vault::identity::Error as I;
+    Some(match error {
+        I::None { .. } => {
+            "`vault identity where` explains the search; `--identity FILE` or VLT_IDENTITY_FILE names a file".into()
+        }
+        I::Store(store::Error::TooWide { path, .. }) => format!("chmod 600 {}", path.display()).into(),
+        I::NoPassphrase { .. } => "set VLT_PASSPHRASE_FILE to a private file that holds it".into(),
+        I::Store(store::Error::Missing { .. }) => "`vault identity where` explains the search".into(),
+        _ => return None,
+    })
 }
 
 impl From<vault::Rejected> for CommandError {

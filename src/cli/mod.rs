@@ -3,12 +3,14 @@
 mod args;
 mod commands;
 mod context;
+mod enroll;
 mod error;
 mod exit;
 mod git;
 mod input;
 mod readback;
 mod record;
+mod recovery_code;
 mod table;
 mod ui;
 mod unlock;
@@ -47,6 +49,7 @@ struct Cli {
 }
 
 #[derive(Subcommand, Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once per run")]
 enum Command {
     Init(run_as::init::Args),
     Trust(run_as::trust::Args),
@@ -58,9 +61,18 @@ enum Command {
     Show(run_as::show::Args),
     #[command(visible_alias = "remove")]
     Rm(run_as::rm::Args),
+    #[command(visible_alias = "move")]
+    Mv(run_as::mv::Args),
+    #[command(visible_alias = "copy")]
+    Cp(run_as::cp::Args),
     Exec(run_as::exec::Args),
     Import(run_as::import::Args),
+    Export(run_as::export::Args),
+    Join(run_as::join::Args),
+    Member(run_as::member::Args),
     Profile(run_as::profile::Args),
+    Recover(run_as::recover::Args),
+    Recovery(run_as::recovery::Args),
     Identity(run_as::identity::Args),
     Verify(run_as::verify::Args),
     Audit(run_as::audit::Args),
@@ -70,10 +82,16 @@ enum Command {
 
 /// Runs one command line and gives the exit status.
 pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
+    let is_exec = arguments.iter().skip(1).any(|argument| argument == "exec");
     let parsed = Cli::command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) if error.use_stderr() => return usage(&error, is_exec),
+        Err(help) => {
+            // Help and version, on standard output.
+            let printed = help.print().map_err(CommandError::StandardOutput);
+            return printed.map_or(Exit::Io as u8, |()| Exit::Done as u8);
+        }
     };
     let is_exec = matches!(cli.command, Command::Exec(_));
     let mut cx = Context::new(cli.globals, original);
@@ -110,9 +128,16 @@ fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), Comma
         Command::List(args) => run_as::list::run(cx, ui, &args),
         Command::Show(args) => run_as::show::run(cx, ui, &args),
         Command::Rm(args) => run_as::rm::run(cx, ui, &args),
+        Command::Mv(args) => run_as::mv::run(cx, ui, &args),
+        Command::Cp(args) => run_as::cp::run(cx, ui, &args),
         Command::Exec(args) => run_as::exec::run(cx, ui, &args),
         Command::Import(args) => run_as::import::run(cx, ui, &args),
+        Command::Export(args) => run_as::export::run(cx, ui, &args),
+        Command::Join(args) => run_as::join::run(cx, ui, &args),
+        Command::Member(args) => run_as::member::run(cx, ui, &args),
         Command::Profile(args) => run_as::profile::run(cx, ui, &args),
+        Command::Recover(args) => run_as::recover::run(cx, ui, &args),
+        Command::Recovery(args) => run_as::recovery::run(cx, ui, &args),
         Command::Identity(args) => run_as::identity::run(cx, ui, &args),
         Command::Verify(args) => run_as::verify::run(cx, ui, &args),
         Command::Audit(args) => run_as::audit::run(cx, ui, &args),
@@ -121,12 +146,44 @@ fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), Comma
     }
 }
 
-/// Wrong usage, or help and version asked for.
-fn usage(error: &clap::Error) -> u8 {
-    // clap's messages quote what was typed; a value typed by mistake as an
-    // unexpected argument is not shown again.
-    let shown = matches!(error.kind(), clap::error::ErrorKind::UnknownArgument | clap::error::ErrorKind::InvalidValue);
-    let _ = shown;
-    let _ = error.print();
-    if error.use_stderr() { Exit::Usage as u8 } else { Exit::Done as u8 }
+/// Wrong usage. What was typed is not quoted: a value may have been typed by mistake.
+fn usage(error: &clap::Error, is_exec: bool) -> u8 {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let mut ui = Ui::new(false, true, args::ColorChoice::Auto, false);
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) if kind == ContextKind::SuggestedSubcommand => texts.last().cloned(),
+        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
+        _ => None,
+    };
+    let option = context(ContextKind::InvalidArg).unwrap_or_default();
+    let message = match error.kind() {
+        ErrorKind::UnknownArgument => {
+            "an argument that this command does not take (not shown: it may be a value)".to_owned()
+        }
+        ErrorKind::InvalidSubcommand => "no such command".to_owned(),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            let _ = error.print();
+            return Exit::Usage as u8;
+        }
+        ErrorKind::MissingRequiredArgument => format!("missing: {option}"),
+        ErrorKind::ArgumentConflict => match context(ContextKind::PriorArg) {
+            Some(prior) => format!("{option} cannot be used together with {prior}"),
+            None => format!("{option} is given twice, or contradicts another option"),
+        },
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => match std::error::Error::source(error) {
+            Some(reason) => format!("{option}: {reason}"),
+            None => match context(ContextKind::ValidValue) {
+                Some(valid) => format!("{option} takes one of: {valid}"),
+                None => format!("{option} needs a value"),
+            },
+        },
+        _ => format!("wrong usage{}{option}", if option.is_empty() { "" } else { ": " }),
+    };
+    ui.error(&message);
+    let suggestion = context(ContextKind::SuggestedSubcommand)
+        .map(|name| format!("did you mean `vault {name}`?"))
+        .or_else(|| context(ContextKind::SuggestedArg).map(|name| format!("did you mean {name}?")));
+    ui.hint(&suggestion.unwrap_or_else(|| "see `vault --help`, or `--help` after a command".to_owned()));
+    if is_exec { Exit::Exec as u8 } else { Exit::Usage as u8 }
 }

@@ -30,7 +30,8 @@ pub(super) struct Attempt {
 /// A change to be made.
 pub(crate) struct Change {
     action: &'static str,
-    profile: ProfileName,
+    /// `None` for changes of the team.
+    profile: Option<ProfileName>,
     names: Vec<String>,
     pub(crate) overrides: Vec<String>,
 }
@@ -38,7 +39,13 @@ pub(crate) struct Change {
 impl Change {
     pub(crate) fn of(action: &'static str, profile: &ProfileName, names: &[SecretName]) -> Self {
         let names = names.iter().map(ToString::to_string).collect();
-        Self { action, profile: profile.clone(), names, overrides: Vec::new() }
+        Self { action, profile: Some(profile.clone()), names, overrides: Vec::new() }
+    }
+
+    /// A change of the team; `about` are the members or devices it is about.
+    pub(crate) fn team(action: &'static str, about: &[&str]) -> Self {
+        let names = about.iter().map(ToString::to_string).collect();
+        Self { action, profile: None, names, overrides: Vec::new() }
     }
 }
 
@@ -201,17 +208,28 @@ impl Context {
     ) -> Result<Edit<T>, CommandError> {
         self.attempt.replace(Some(Attempt {
             action: change.action,
-            profile: Some(change.profile.clone()),
+            profile: change.profile.clone(),
             names: change.names.clone(),
         }));
         let actor = self.actor(ui, opened)?;
+        self.change_as(&actor, opened, change, edit)
+    }
+
+    /// As [`Context::change`], by somebody who is known already.
+    pub(crate) fn change_as<T>(
+        &self,
+        actor: &Actor,
+        opened: &Opened,
+        change: &Change,
+        edit: impl FnOnce(&mut Transaction, &Signer<'_>, Timestamp) -> Result<Edit<T>, CommandError>,
+    ) -> Result<Edit<T>, CommandError> {
         let mut memory = opened.memory.borrow_mut();
         let mut tx = Transaction::begin(&opened.path, memory.verified(), self.globals.lock_timeout())?;
         check_standing(tx.vault(), &memory)?;
         let now = self.now();
-        let mut trail = self.trail_of(opened, &actor)?;
+        let mut trail = self.trail_of(opened, actor)?;
         let event = |outcome| Event {
-            profile: Some(change.profile.to_string()),
+            profile: change.profile.as_ref().map(ToString::to_string),
             names: change.names.clone(),
             overrides: change.overrides.clone(),
             ..Event::new(change.action, outcome)
@@ -246,7 +264,7 @@ impl Context {
             if memory.learn(written, &sections, &[]) {
                 memory.save(&opened.state, self.globals.lock_timeout()).map_err(vault::Error::from)?;
             }
-            if let Some(section) = sections.iter().find(|section| *section.name() == change.profile) {
+            if let Some(section) = sections.iter().find(|section| Some(section.name()) == change.profile.as_ref()) {
                 clock.clone_from(&section.signature().clock);
             }
         }

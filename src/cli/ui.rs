@@ -36,7 +36,23 @@ impl Tone {
             Self::Bad => "1;31",
         }
     }
+
+    const ALL: [Self; 6] = [Self::Plain, Self::Bold, Self::Faint, Self::Good, Self::Attention, Self::Bad];
+
+    /// Stands for the tone in a line on its way to the terminal: a noncharacter of
+    /// Unicode, which no text has business to contain. A text that does gains a colour.
+    fn mark(self) -> char {
+        // From U+FDD0 on there are 32 noncharacters.
+        char::from_u32(0xfdd0 + self as u32).unwrap_or(END)
+    }
+
+    fn marked(c: char) -> Option<Self> {
+        Self::ALL.into_iter().find(|tone| tone.mark() == c)
+    }
 }
+
+/// Ends what [`Tone::mark`] began.
+const END: char = '\u{fdef}';
 
 /// The terminal, or what stands in for it.
 pub(crate) struct Ui {
@@ -78,14 +94,30 @@ impl Ui {
         Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
     }
 
-    /// Colours text for standard output.
+    /// Marks text for [`Ui::line`] to colour.
     pub(crate) fn paint(&self, tone: Tone, text: &str) -> String {
-        paint(self.color_out, tone, text)
+        if self.color_out && tone != Tone::Plain && !text.is_empty() {
+            format!("{}{text}{END}", tone.mark())
+        } else {
+            text.to_owned()
+        }
     }
 
-    /// A line of data.
+    /// A line of data. Whatever the text holds, only the colours that [`Ui::paint`]
+    /// marked reach the terminal as control sequences.
     pub(crate) fn line(&mut self, text: &str) {
-        self.out.extend_from_slice(clean_but_colors(text).as_bytes());
+        let text = clean(text);
+        if self.color_out {
+            for c in text.chars() {
+                let sgr = if c == END { Some("0") } else { Tone::marked(c).map(Tone::sgr) };
+                match sgr {
+                    Some(sgr) => self.out.extend_from_slice(format!("\x1b[{sgr}m").as_bytes()),
+                    None => self.out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+                }
+            }
+        } else {
+            self.out.extend_from_slice(text.as_bytes());
+        }
         self.out.push(b'\n');
     }
 
@@ -196,21 +228,12 @@ fn paint(color: bool, tone: Tone, text: &str) -> String {
 
 /// Shows control and direction characters as `\u{1b}` instead of sending them.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    clean_except(text, |_| false)
-}
-
-/// As [`clean`], for lines that [`Ui::paint`] coloured: their cells were cleaned before.
-fn clean_but_colors(text: &str) -> Cow<'_, str> {
-    clean_except(text, |c| c == '\x1b')
-}
-
-fn clean_except(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !text.chars().any(|c| is_hostile(c) && !keep(c)) {
+    if !text.chars().any(is_hostile) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if is_hostile(c) && !keep(c) {
+        if is_hostile(c) {
             let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
         } else {
             out.push(c);

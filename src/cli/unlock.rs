@@ -3,7 +3,8 @@
 
 use vault::Vault;
 use vault::crypto::IdentityKey;
-use vault::identity::{self, PromptError, Request, Slot};
+use vault::identity::{self, Found, PromptError, Request, Slot};
+use vault::secret_value::SecretValue;
 
 use super::context::Context;
 use super::error::CommandError;
@@ -12,18 +13,26 @@ use super::ui::Ui;
 /// Finds and unlocks the identity.
 pub(crate) fn identity(cx: &Context, ui: &mut Ui, vault: &Vault) -> Result<IdentityKey, CommandError> {
     let slots = slots(vault);
-    let request = request(cx, &slots, cx_device(cx));
-    let found = if ui.can_ask() {
-        let mut ask = |label: &str| match ui.hidden(&capitalized(label)) {
-            Ok(Some(passphrase)) => Ok(passphrase),
-            Ok(None) => Err(PromptError::Cancelled),
-            Err(error) => Err(PromptError::Terminal(error)),
-        };
-        identity::find(&request, Some(&mut ask))?
-    } else {
-        identity::find(&request, None)?
-    };
-    Ok(found.identity)
+    let request = request(cx, &slots, None);
+    Ok(find(ui, &request)?.identity)
+}
+
+/// Climbs the ladder, with this terminal to ask on if there is one.
+pub(crate) fn find(ui: &mut Ui, request: &Request<'_>) -> Result<Found, identity::Error> {
+    if !ui.can_ask() {
+        return identity::find(request, None);
+    }
+    let mut ask = |label: &str| ask(ui, label);
+    identity::find(request, Some(&mut ask))
+}
+
+/// Asks for a passphrase, in the way the library wants it answered.
+pub(crate) fn ask(ui: &mut Ui, label: &str) -> Result<SecretValue, PromptError> {
+    match ui.hidden(&capitalized(label)) {
+        Ok(Some(passphrase)) => Ok(passphrase),
+        Ok(None) => Err(PromptError::Cancelled),
+        Err(error) => Err(PromptError::Terminal(error)),
+    }
 }
 
 /// The sealed identities that a vault carries.
@@ -50,10 +59,6 @@ pub(crate) fn request<'a>(cx: &'a Context, slots: &'a [Slot], device: Option<&'a
         slots,
         device,
     }
-}
-
-fn cx_device(_cx: &Context) -> Option<&str> {
-    None
 }
 
 fn capitalized(label: &str) -> String {

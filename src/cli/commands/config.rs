@@ -48,12 +48,12 @@ fn show(cx: &Context, ui: &mut Ui, json: bool, keys: &[&'static str]) -> Result<
         ui.json(&values);
     } else if let [key] = keys {
         if let Some(value) = settings.get(key) {
-            ui.line(&crate::cli::ui::clean(&value));
+            ui.line(&value);
         }
     } else {
         for key in keys {
             let value = settings.get(key).unwrap_or_default();
-            ui.line(format!("{key:<12} {}", crate::cli::ui::clean(&value)).trim_end());
+            ui.line(format!("{key:<12} {}", value).trim_end());
         }
     }
     Ok(())

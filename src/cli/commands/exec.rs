@@ -185,12 +185,11 @@ fn start(
 /// `VLT_FILE` and `VLT_PROFILE` for what `--vault` and `--profile` said.
 fn chosen_by_option(cx: &Context, opened: &Opened) -> Vec<(&'static str, String)> {
     let mut chosen = Vec::new();
-    if cx.globals.vault.is_some() {
-        if let Some(path) =
+    if cx.globals.vault.is_some()
+        && let Some(path) =
             std::fs::canonicalize(&opened.path).ok().and_then(|path| path.into_os_string().into_string().ok())
-        {
-            chosen.push(("VLT_FILE", path));
-        }
+    {
+        chosen.push(("VLT_FILE", path));
     }
     if let Some(profile) = cx.globals.profile.as_ref().filter(|_| cx.profile_by_option()) {
         chosen.push(("VLT_PROFILE", profile.to_string()));

@@ -1,4 +1,4 @@
-use vault::identity::{self, PromptError};
+use vault::identity;
 
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
@@ -59,13 +59,7 @@ fn show(cx: &Context, ui: &mut Ui, json: bool, open: bool) -> Result<(), Command
     let (recipient, signing_key) = match found {
         Some(found) => found,
         None => {
-            let can_ask = ui.can_ask();
-            let mut ask = |label: &str| match ui.hidden(label) {
-                Ok(Some(passphrase)) => Ok(passphrase),
-                Ok(None) => Err(PromptError::Cancelled),
-                Err(error) => Err(PromptError::Terminal(error)),
-            };
-            let found = identity::find(&request, if can_ask { Some(&mut ask) } else { None })?;
+            let found = unlock::find(ui, &request)?;
             (found.identity.recipient(), found.identity.signing_key().public())
         }
     };

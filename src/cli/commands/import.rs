@@ -132,10 +132,10 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
                 let detected = provider::detect(name.as_str(), Some(entry.value.reveal()));
                 secret.provider = detected.and_then(|detected| detected.provider.id.parse().ok());
             }
-            if let Some(why) = &why {
-                if !secret.exposed.iter().any(|exposure| exposure.why == *why) {
-                    secret.exposed.push(Exposure { at: now, to: None, why: why.clone() });
-                }
+            if let Some(why) = &why
+                && !secret.exposed.iter().any(|exposure| exposure.why == *why)
+            {
+                secret.exposed.push(Exposure { at: now, to: None, why: why.clone() });
             }
             match (new, existed) {
                 (true, false) => counts.added += 1,

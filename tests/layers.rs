@@ -1,0 +1,117 @@
+//! The layers of the program, as a table; every `use` in `src/` is held against it.
+
+#![expect(clippy::disallowed_methods, reason = "the test reads the sources")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Which module may use which. `cli` may use any public item.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("secret_value", &[]),
+    ("clock", &[]),
+    ("store", &[]),
+    ("provider", &[]),
+    // Credentials in variables come as secret values.
+    ("config", &["store", "clock", "secret_value"]),
+    ("crypto", &["secret_value"]),
+    ("identity", &["crypto", "config", "store", "secret_value", "clock"]),
+    ("audit", &["identity", "crypto", "config", "store", "secret_value", "clock"]),
+    ("vault", &["identity", "crypto", "config", "store", "secret_value", "clock"]),
+    ("rotation", &["vault", "provider", "identity", "crypto", "config", "store", "secret_value", "clock"]),
+    ("exec", &["vault", "identity", "crypto", "config", "store", "secret_value", "clock"]),
+    ("interchange", &["vault", "identity", "crypto", "config", "store", "secret_value", "clock"]),
+    ("team", &["vault", "identity", "crypto", "config", "store", "secret_value", "clock"]),
+    ("git", &["vault", "identity", "crypto", "config", "store", "secret_value", "clock"]),
+];
+
+fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The modules that a text names as `crate::MODULE`, also in braces after `crate::`.
+fn named_modules(text: &str) -> Vec<String> {
+    let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let mut names = Vec::new();
+    for part in code.split("crate::").skip(1) {
+        let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+        if let Some(list) = part.strip_prefix('{') {
+            let mut depth = 0;
+            let mut item = String::new();
+            for c in list.chars() {
+                match c {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => {
+                        names.push(word(item.trim()));
+                        item.clear();
+                        continue;
+                    }
+                    _ => {}
+                }
+                item.push(c);
+            }
+            names.push(word(item.trim()));
+        } else {
+            names.push(word(part));
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+#[test]
+fn dependencies_point_down_only() {
+    let allowed: BTreeMap<&str, &[&str]> = LAYERS.iter().copied().collect();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&source, &mut files);
+    let mut broken = Vec::new();
+    for file in files {
+        let relative = file.strip_prefix(&source).unwrap();
+        let module = relative.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
+        if matches!(module, "cli" | "main" | "lib") {
+            continue;
+        }
+        let may_use = allowed.get(module).unwrap_or_else(|| panic!("{module} is in no layer: add it to the table"));
+        let text = std::fs::read_to_string(&file).unwrap();
+        for name in named_modules(&text) {
+            let is_module = allowed.contains_key(name.as_str()) || name == "cli";
+            if is_module && name != module && !may_use.contains(&name.as_str()) {
+                broken.push(format!("{} uses {name}", relative.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "against the layers:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn only_the_ui_prints() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&source, &mut files);
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let production = text.split("#[cfg(test)]").next().unwrap();
+        for call in ["println!", "eprintln!", "print!(", "eprint!(", "dbg!"] {
+            assert!(!production.contains(call), "{} calls {call}", file.display());
+        }
+    }
+}
+
+#[test]
+fn the_table_itself_has_no_cycles() {
+    for (position, (module, uses)) in LAYERS.iter().enumerate() {
+        for used in *uses {
+            let at = LAYERS.iter().position(|(name, _)| name == used).unwrap();
+            assert!(at < position, "{module} uses {used}, which stands above it");
+        }
+    }
+}
