@@ -3,7 +3,8 @@
 //! be generated.
 //!
 //! Every ```` ```console ```` block of a document is run, all blocks of one document in
-//! one fresh world and on a terminal. `<!-- $ command -->` is run and not shown.
+//! one fresh world and on a terminal. `<!-- $ command -->` is run and not shown;
+//! `bob$ ` and `new$ ` are other machines.
 #![expect(clippy::disallowed_methods, reason = "tests prepare and inspect files, and run other programs")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,9 @@ use std::process::{Command, Stdio};
 
 const VAULT: &str = env!("CARGO_BIN_EXE_vault");
 const CHECKOUT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Who else a transcript may show, by prompt: `bob$ `.
+const OTHERS: [&str; 2] = ["bob", "new"];
 
 /// Gives a command a terminal for a minute at most, and ends as the command did.
 const TERMINAL: &str = "import os, pty, signal, sys; signal.alarm(60); \
@@ -31,6 +35,9 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let root = fs::canonicalize(dir.path()).unwrap();
         fs::create_dir_all(root.join("home/alice/shop")).unwrap();
+        for other in OTHERS {
+            fs::create_dir_all(root.join("home").join(other)).unwrap();
+        }
         fs::create_dir(root.join("bin")).unwrap();
         std::os::unix::fs::symlink(VAULT, root.join("bin/vault")).unwrap();
         // Where the caller's `python3` is a wrapper, it needs the caller's home.
@@ -39,26 +46,34 @@ impl World {
         let python = String::from_utf8(python.stdout).unwrap();
         std::os::unix::fs::symlink(python.trim_end(), root.join("bin/python3")).unwrap();
         let mut world = Self { _root: dir, root, status: 0 };
-        world.run("git init -q .");
+        world.run("git init -q . && printf '/.env\n' > .git/info/exclude");
         assert_eq!(world.status, 0, "git");
         world
+    }
+
+    fn run(&mut self, command: &str) -> String {
+        self.run_as("alice", command)
     }
 
     fn path(&self, below: &str) -> String {
         self.root.join(below).to_str().unwrap().to_owned()
     }
 
-    /// Runs a shell command on a terminal; gives what it shows.
-    fn run(&mut self, command: &str) -> String {
+    /// Runs a shell command on a terminal, in somebody's project; gives what it shows.
+    fn run_as(&mut self, who: &str, command: &str) -> String {
+        let home = self.root.join("home").join(who);
+        let project = home.join("shop");
         let output = Command::new(self.path("bin/python3"))
             .args(["-I", "-c", TERMINAL, "/bin/sh", "-c"])
             .arg(format!("(exit {}); {command}", self.status))
-            .current_dir(self.path("home/alice/shop"))
+            .current_dir(if project.exists() { &project } else { &home })
             .env_clear()
-            .env("HOME", self.path("home/alice"))
+            .env("HOME", &home)
             .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", self.path("bin")))
-            .envs([("USER", "alice"), ("LANG", "C.UTF-8"), ("TERM", "xterm"), ("TZ", "UTC"), ("NO_COLOR", "1")])
+            .envs([("USER", who), ("LANG", "C.UTF-8"), ("TERM", "xterm"), ("TZ", "UTC"), ("NO_COLOR", "1")])
             .envs([("GIT_CONFIG_NOSYSTEM", "1"), ("CHECKOUT", CHECKOUT), ("PYTHONDONTWRITEBYTECODE", "1")])
+            .envs([("GIT_AUTHOR_NAME", who), ("GIT_AUTHOR_EMAIL", "author@example.com")])
+            .envs([("GIT_COMMITTER_NAME", who), ("GIT_COMMITTER_EMAIL", "author@example.com")])
             .stdin(Stdio::null())
             .output()
             .unwrap();
@@ -165,7 +180,7 @@ fn replay(text: &str) -> (String, bool) {
             inside = false;
             continue;
         }
-        let Some(command) = line.strip_prefix("$ ") else { panic!("output without a command: {line}") };
+        let Some((who, command)) = command_on(line) else { panic!("output without a command: {line}") };
         let mut command = command.to_owned();
         while let Some(more) = lines.next_if(|line| line.starts_with("> ")) {
             out.push_str(more);
@@ -173,11 +188,11 @@ fn replay(text: &str) -> (String, bool) {
             command = format!("{command}\n{}", &more[2..]);
         }
         let mut said = String::new();
-        while let Some(line) = lines.next_if(|line| !line.starts_with("$ ") && *line != "```") {
+        while let Some(line) = lines.next_if(|line| command_on(line).is_none() && *line != "```") {
             said.push_str(line);
             said.push('\n');
         }
-        let mut shown = world.run(&command);
+        let mut shown = world.run_as(who, &command);
         if !shown.is_empty() && !shown.ends_with('\n') {
             shown.push('\n');
         }
@@ -187,6 +202,16 @@ fn replay(text: &str) -> (String, bool) {
         out.push_str(if agrees { &said } else { &shown });
     }
     (out, same)
+}
+
+/// Who types a line of a transcript, and what.
+fn command_on(line: &str) -> Option<(&str, &str)> {
+    let (prompt, command) = line.split_once("$ ")?;
+    match prompt {
+        "" => Some(("alice", command)),
+        other if OTHERS.contains(&other) => Some((other, command)),
+        _ => None,
+    }
 }
 
 fn documents() -> Vec<String> {
@@ -325,22 +350,26 @@ fn prose(text: &str) -> String {
     split_fenced(text).0
 }
 
-/// The text of fenced blocks.
+/// The text of fenced blocks that hold something to type.
 fn fenced(text: &str) -> String {
     split_fenced(text).1
 }
 
 fn split_fenced(text: &str) -> (String, String) {
     let (mut outside, mut inside) = (String::new(), String::new());
-    let mut fenced = false;
+    let mut language = None;
     for line in text.lines() {
-        if line.trim_start().starts_with("```") {
-            fenced = !fenced;
-        } else {
-            let part = if fenced { &mut inside } else { &mut outside };
-            part.push_str(line);
-            part.push('\n');
+        if let Some(after) = line.trim_start().strip_prefix("```") {
+            language = if language.is_none() { Some(after) } else { None };
+            continue;
         }
+        let part = match language {
+            None => &mut outside,
+            Some("console" | "sh" | "yaml" | "dockerfile") => &mut inside,
+            Some(_) => continue,
+        };
+        part.push_str(line);
+        part.push('\n');
     }
     (outside, inside)
 }
@@ -405,8 +434,10 @@ fn no_document_names_a_command_that_does_not_exist() {
     for document in documents() {
         let text = read(&document);
         let blocks = fenced(&text);
-        let lines = blocks.lines().map(|line| line.trim_start().trim_start_matches("$ ").trim_start_matches("- run: "));
-        let lines = lines.filter(|line| line.starts_with("vault ")).map(str::to_owned);
+        let typed = blocks.lines().map(str::trim_start);
+        let typed = typed.map(|line| command_on(line).map_or(line, |(_, command)| command));
+        let typed = typed.map(|line| line.trim_start_matches("- run: "));
+        let lines = typed.filter(|line| line.starts_with("vault ")).map(str::to_owned);
         for span in code_spans(&text).into_iter().chain(lines) {
             let Some(arguments) = span.strip_prefix("vault ") else { continue };
             let mut words = arguments.split_whitespace();
