@@ -4,7 +4,7 @@
 #   scripts/test.sh [--full]
 #
 # On Debian and as root it installs what is missing; elsewhere it names it. A step that cannot run is listed as
-# not run; with CI set that is a failure. --full takes every point of the fault sweeps instead of every sixth.
+# not run; with CI set that is a failure, unless the system as such cannot do it. --full takes every point of the fault sweeps instead of every sixth.
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -23,7 +23,7 @@ export CARGO_TARGET_DIR=$target CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto} PYTHO
 # A vault, identity or setting of the caller's has no place in a test.
 for name in $(compgen -e VLT_); do unset "$name"; done
 
-passed=() failed=() left_out=()
+passed=() failed=() left_out=() impossible=()
 
 # step NAME COMMAND…: runs it, says how it ended.
 step() {
@@ -35,6 +35,11 @@ step() {
 }
 leave_out() {
     left_out+=("$1: $2")
+    printf '\n== %s\n   not run: %s\n' "$1" "$2"
+}
+# What this system does not allow, whoever installs what.
+cannot() {
+    impossible+=("$1: $2")
     printf '\n== %s\n   not run: %s\n' "$1" "$2"
 }
 
@@ -57,6 +62,7 @@ fi
 for program in $lacking; do
     leave_out "tests with $program" "$program is missing (Debian: ${package[$program]})"
 done
+unshare -m mount --bind /usr /usr 2>/dev/null || cannot "read-only mounts, as in a container" "not permitted to mount"
 command -v cargo >/dev/null || { echo "test.sh: cargo is missing, see README.md" >&2; exit 1; }
 
 # The packages of Python that tests compare with.
@@ -99,8 +105,8 @@ else
 fi
 
 printf '\n%s steps passed, %s failed, %s not run, in %s s\n' \
-    "${#passed[@]}" "${#failed[@]}" "${#left_out[@]}" "$SECONDS"
+    "${#passed[@]}" "${#failed[@]}" "$((${#left_out[@]} + ${#impossible[@]}))" "$SECONDS"
 for name in "${failed[@]}"; do printf '  failed   %s\n' "$name"; done
-for name in "${left_out[@]}"; do printf '  not run  %s\n' "$name"; done
+for name in "${left_out[@]}" "${impossible[@]}"; do printf '  not run  %s\n' "$name"; done
 [ "${#failed[@]}" = 0 ] || exit 1
 [ -z "${CI:-}" ] || [ "${#left_out[@]}" = 0 ]
