@@ -4,6 +4,7 @@
 //! ([`Context::sections`]), and for values becomes an [`Actor`]. Every use and
 //! every change goes through `record.rs`, which pairs it with its audit record.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
@@ -105,6 +106,21 @@ impl Context {
 
     pub(crate) fn settings(&self) -> &Settings {
         self.settings.as_ref().expect("`load` runs before every command")
+    }
+
+    /// What to type next after an error; where a directory of ours is at fault, the variable to set.
+    pub(crate) fn hint(&self, error: &CommandError) -> Option<Cow<'static, str>> {
+        let (path, directories) = error.unusable_path().zip(self.directories.as_ref()).unzip();
+        let within = |ours: &Path| path.is_some_and(|path| path.starts_with(ours) || ours.starts_with(path));
+        match directories {
+            Some(ours) if within(&ours.state) => {
+                Some("set VLT_STATE_DIR to a directory that can be written to; see docs/docker.md".into())
+            }
+            Some(ours) if within(&ours.config) => {
+                Some("set VLT_CONFIG_DIR to a directory that can be read and written".into())
+            }
+            _ => error.hint(),
+        }
     }
 
     /// The profile asked for, or `default`.

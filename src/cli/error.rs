@@ -3,7 +3,7 @@
 //! Every failure has an exit code and, where there is something to type, a hint.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use vault::crypto::Hash;
 use vault::{Kind, ProfileName, SecretName, audit, config, exec, identity, interchange, store};
@@ -175,7 +175,10 @@ impl CommandError {
             | Self::NoPrevious(_)
             | Self::Config(config::Error::NotFound { .. }) => Exit::Missing,
             Self::Vault(V::NotAMember | V::NoGrant { .. }) | Self::Identity(_) => Exit::Locked,
-            Self::Vault(V::Rejected(_) | V::Pin(vault::PinError::Store(store::Error::Busy { .. }))) => Exit::Untrusted,
+            Self::Vault(V::Rejected(_))
+            | Self::Config(config::Error::Damaged { .. } | config::Error::TooNew { .. }) => Exit::Untrusted,
+            Self::Vault(V::Pin(vault::PinError::Store(store::Error::Busy { .. })))
+            | Self::Config(config::Error::Store(store::Error::Busy { .. })) => Exit::Conflict,
             Self::Vault(V::Pin(vault::PinError::Store(_))) => Exit::Io,
             Self::Vault(V::Pin(_))
             | Self::NotAVaultFile(_)
@@ -204,6 +207,20 @@ impl CommandError {
         }
     }
 
+    /// The file or directory that the system would not let us use.
+    pub(crate) fn unusable_path(&self) -> Option<&Path> {
+        match self {
+            Self::Store(error)
+            | Self::Vault(vault::Error::Store(error) | vault::Error::Pin(vault::PinError::Store(error)))
+            | Self::Config(config::Error::Store(error))
+            | Self::Audit(audit::Error::Store(error)) => match error {
+                store::Error::Io { path, .. } => Some(path),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// What to type, or what to know, next.
     pub(crate) fn hint(&self) -> Option<Cow<'static, str>> {
         use vault::Error as V;
@@ -216,12 +233,6 @@ impl CommandError {
             }
             Self::Config(config::Error::NoHome { variable, .. }) => {
                 format!("set {variable} to a directory that can be written to").into()
-            }
-            Self::Store(store::Error::Io { path, .. })
-            | Self::Audit(audit::Error::Store(store::Error::Io { path, .. }))
-                if path.to_string_lossy().contains("vault") && !path.ends_with("vault.toml") =>
-            {
-                "set VLT_STATE_DIR to a directory that can be written to; see docs/docker.md".into()
             }
             Self::ValueAsArgument => {
                 "type `vault set NAME` and enter it there, or pipe it into `vault set NAME -`".into()
@@ -270,7 +281,12 @@ impl CommandError {
             Self::Vault(V::Pin(vault::PinError::Fork | vault::PinError::Adopt(_))) => {
                 "ask an admin which history is right; `vault verify` shows what is known".into()
             }
-            Self::Vault(V::Store(store::Error::Busy { .. })) | Self::Store(store::Error::Busy { .. }) => {
+            Self::Vault(
+                V::Store(store::Error::Busy { .. }) | V::Pin(vault::PinError::Store(store::Error::Busy { .. })),
+            )
+            | Self::Store(store::Error::Busy { .. })
+            | Self::Config(config::Error::Store(store::Error::Busy { .. }))
+            | Self::Audit(audit::Error::Store(store::Error::Busy { .. })) => {
                 "wait for the other one, or pass `--lock-timeout 60s`".into()
             }
             Self::Audit(audit::Error::Tampered { .. }) => {

@@ -13,10 +13,11 @@ use std::path::PathBuf;
 use vault::audit::{self, Event, Log, Origin, Outcome, Receipt, Sink};
 use vault::clock::Timestamp;
 use vault::crypto::{Hash, SigningKey};
-use vault::{AuditHead, DeviceName, ProfileName, SecretName, Section, Signer, Transaction, Vault};
+use vault::{AuditHead, DeviceName, ProfileName, SecretName, Section, Signer, Transaction, Vault, store};
 
 use super::context::{Actor, Context, Opened};
 use super::error::CommandError;
+use super::exit::Exit;
 use super::ui::Ui;
 
 /// What is being tried; becomes a record if it is refused.
@@ -47,6 +48,12 @@ impl Change {
         let names = about.iter().map(ToString::to_string).collect();
         Self { action, profile: None, names, overrides: Vec::new() }
     }
+}
+
+/// How names that change how programs run, and were allowed, read in the log.
+pub(crate) fn name_overrides<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
+    let dangerous = names.filter(|name| vault::exec::names::changes_how_programs_run(name));
+    dangerous.map(|name| format!("allow-name:{name}")).collect()
 }
 
 /// How an edit ended.
@@ -226,6 +233,13 @@ impl Context {
         let mut memory = opened.memory.borrow_mut();
         let mut tx = Transaction::begin(&opened.path, memory.verified(), self.globals.lock_timeout())?;
         check_standing(tx.vault(), &memory)?;
+        // The change has to be remembered afterwards; where that cannot be, it is not made.
+        store::create_private_dir_all(&opened.state)?;
+        rustix::fs::access(&opened.state, rustix::fs::Access::WRITE_OK).map_err(|errno| store::Error::Io {
+            action: "write",
+            path: opened.state.clone(),
+            reason: errno.into(),
+        })?;
         let now = self.now();
         let mut trail = self.trail_of(opened, actor)?;
         let event = |outcome| Event {
@@ -290,7 +304,8 @@ impl Context {
     /// vault of this place is a trusted one.
     pub(crate) fn record_refusal(&self, error: &CommandError) -> Result<(), CommandError> {
         let (Some(attempt), Some(id)) = (self.attempt.take(), self.known.get()) else { return Ok(()) };
-        if matches!(error, CommandError::Audit(_)) {
+        // Wrong usage is no refusal: nothing was tried.
+        if matches!(error, CommandError::Audit(_)) || error.exit() == Exit::Usage {
             return Ok(());
         }
         let event = Event {

@@ -58,13 +58,15 @@ const END: char = '\u{fdef}';
 pub(crate) struct Ui {
     quiet: bool,
     no_input: bool,
+    stdout_closed: bool,
     color_out: bool,
     color_err: bool,
     out: Vec<u8>,
 }
 
 impl Ui {
-    pub(crate) fn new(quiet: bool, no_input: bool, color: ColorChoice, no_color: bool) -> Self {
+    /// `stdout_closed`: descriptor 1 was closed, and what stands in for it swallows everything.
+    pub(crate) fn new(quiet: bool, no_input: bool, color: ColorChoice, no_color: bool, stdout_closed: bool) -> Self {
         let colored = |terminal: bool| match color {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
@@ -73,6 +75,7 @@ impl Ui {
         Self {
             quiet,
             no_input,
+            stdout_closed,
             color_out: colored(io::stdout().is_terminal()),
             color_err: colored(io::stderr().is_terminal()),
             out: Vec::new(),
@@ -82,6 +85,10 @@ impl Ui {
     /// True if somebody can be asked.
     pub(crate) fn can_ask(&self) -> bool {
         !self.no_input && io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    pub(crate) fn stdout_closed(&self) -> bool {
+        self.stdout_closed
     }
 
     pub(crate) fn stdout_is_terminal(&self) -> bool {
@@ -155,6 +162,9 @@ impl Ui {
         let out = zeroize::Zeroizing::new(std::mem::take(&mut self.out));
         if out.is_empty() {
             return Ok(());
+        }
+        if self.stdout_closed {
+            return Err(rustix::io::Errno::BADF.into());
         }
         let mut stdout = io::stdout().lock();
         stdout.write_all(&out)?;

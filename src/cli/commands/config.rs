@@ -23,6 +23,10 @@ pub(crate) struct Args {
     /// Print an object
     #[arg(long, conflicts_with = "value")]
     json: bool,
+
+    /// Report what would be changed, and change nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
@@ -37,6 +41,13 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     match &args.value {
         Some(value) => settings.set(key, value)?,
         None => settings.unset(key)?,
+    }
+    if args.dry_run {
+        match settings.get(key) {
+            Some(value) => ui.note(&format!("would set {key} to {value}")),
+            None => ui.note(&format!("would take {key} out")),
+        }
+        return Ok(());
     }
     Ok(settings.save(cx.directories())?)
 }

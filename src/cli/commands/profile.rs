@@ -147,7 +147,11 @@ fn add(
     extends: &[ProfileName],
     dry_run: bool,
 ) -> Result<(), CommandError> {
+    cx.attempt("profile-add", name, &[]);
     let opened = cx.open(ui)?;
+    if let Some(parent) = extends.iter().find(|parent| !opened.vault.team().profiles().contains_key(*parent)) {
+        return Err(cx.name_profiles(&opened, vault::Error::NoProfile(parent.clone())));
+    }
     if dry_run {
         if opened.vault.team().profile_name_used(name) {
             return Err(vault::Error::NameUsed { what: "profile", name: name.to_string() }.into());
@@ -156,7 +160,7 @@ fn add(
         return Ok(());
     }
     cx.change(ui, &opened, &Change::of("profile-add", name, &[]), |tx, signer, now| {
-        tx.add_profile(name, extends.to_vec(), signer, now).map_err(|error| cx.name_profiles(&opened, error))?;
+        tx.add_profile(name, extends.to_vec(), signer, now)?;
         Ok(Edit::Changed(()))
     })?;
     ui.note(&format!("added profile {name}; `vault -p {name} set NAME` puts secrets into it"));
