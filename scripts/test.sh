@@ -4,7 +4,8 @@
 #   scripts/test.sh [--full]
 #
 # On Debian and as root it installs what is missing; elsewhere it names it. A step that cannot run is listed as
-# not run; with CI set that is a failure, unless the system as such cannot do it. --full takes every point of the fault sweeps instead of every sixth.
+# not run; with CI set that is a failure, unless the system as such cannot do it. --full takes every point of the
+# fault sweeps instead of every sixth.
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
