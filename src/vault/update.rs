@@ -9,7 +9,7 @@ use crate::secret_value::SecretValue;
 
 use super::error::Error;
 use super::name::{DeviceName, SecretName};
-use super::profile::Profile;
+use super::profile::{Profile, expose};
 use super::secret::{Earlier, PolicyFields, Removed, Scope, Secret, Stage};
 use super::{DEFAULT_KEEP, MAX_VALUE};
 
@@ -27,7 +27,7 @@ pub struct Value<'a> {
 ///
 /// Equal bytes are no new value: version, clock and exposure stay, except that a
 /// creation date that is better known is taken over. A new value ends the exposure
-/// of the secret, and goes on carrying the one of an equal earlier value.
+/// of the secret, and goes on carrying the one of an equal earlier or pending value.
 /// Gives the secret, for its metadata to be set, and whether the value is new.
 ///
 /// # Errors
@@ -84,6 +84,12 @@ pub fn store_value<'p>(
         if !earlier.exposed.is_empty() && open(earlier.version, &earlier.value)?.same_as(new.value) {
             exposed.clone_from(&earlier.exposed);
         }
+    }
+    // Whoever left while this value was waiting knows it as well.
+    if let Some(pending) = &secret.pending
+        && open(pending.version, &pending.value)?.same_as(new.value)
+    {
+        secret.exposed_pending().iter().for_each(|exposure| expose(&mut exposed, Some(exposure)));
     }
     let version = secret.newest_version() + 1;
     let replaced = Earlier {
