@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use vault::crypto::Hash;
-use vault::{Kind, ProfileName, SecretName, audit, config, exec, identity, interchange, store};
+use vault::{Kind, MemberName, ProfileName, SecretName, audit, config, exec, identity, interchange, store};
 
 use super::exit::Exit;
 
@@ -37,6 +37,10 @@ pub(crate) enum CommandError {
     OwnDevice,
     #[error("there is no recovery device in this vault")]
     NoRecovery,
+    #[error("that is not this vault's recovery code, or no longer; or the sealed identity is damaged")]
+    WrongCode,
+    #[error("no admin {0}")]
+    NoAdmin(MemberName),
     #[error("profile {0} holds secrets")]
     ProfileNotEmpty(ProfileName),
     #[error("nothing was done: it was not confirmed")]
@@ -130,7 +134,7 @@ impl CommandError {
             Self::Vault(vault::Error::Pin(_)) | Self::BehindForWriting(_) => "rollback-or-fork",
             Self::OtherVault { .. } | Self::NotTheVaultAsked { .. } | Self::ConflictingPlaces { .. } => "other-vault",
             Self::UnknownPlace { .. } => "unknown-place",
-            Self::Identity(_) => "not-unlocked",
+            Self::Identity(_) | Self::WrongCode => "not-unlocked",
             Self::OutOfScope { .. } => "out-of-scope",
             Self::DangerousName(_) => "dangerous-name",
             Self::Exec(exec::Error::NotFound { .. }) => "not-found",
@@ -164,17 +168,18 @@ impl CommandError {
             | Self::NotConfirmed
             | Self::ProfileNotEmpty(_)
             | Self::Vault(V::AdminHasAll(_))
-            | Self::Vault(V::Bound(_))
+            | Self::Vault(V::Bound(_) | V::Crypto(vault::crypto::Error::UnsupportedRecipient))
             | Self::VaultExists { .. } => Exit::Usage,
             Self::Vault(V::NoProfile(_) | V::NoSecret { .. } | V::NoMember(_) | V::NoDevice(_))
             | Self::NoRecovery
+            | Self::NoAdmin(_)
             | Self::NoVaultFile { .. }
             | Self::NoProfile { .. }
             | Self::NoSecret { .. }
             | Self::NoVersion(_)
             | Self::NoPrevious(_)
             | Self::Config(config::Error::NotFound { .. }) => Exit::Missing,
-            Self::Vault(V::NotAMember | V::NoGrant { .. }) | Self::Identity(_) => Exit::Locked,
+            Self::Vault(V::NotAMember | V::NoGrant { .. }) | Self::Identity(_) | Self::WrongCode => Exit::Locked,
             Self::Vault(V::Rejected(_) | V::Pin(vault::PinError::Store(store::Error::Busy { .. }))) => Exit::Untrusted,
             Self::Vault(V::Pin(vault::PinError::Store(_))) => Exit::Io,
             Self::Vault(V::Pin(_))
@@ -261,6 +266,13 @@ impl CommandError {
             Self::Vault(V::NoMember(_) | V::NoDevice(_)) => "`vault member list` shows who there is".into(),
             Self::Vault(V::AdminHasAll(_)) => "take the role first: `vault member revoke NAME --admin`".into(),
             Self::ProfileNotEmpty(_) => "pass `--force` if that is meant".into(),
+            Self::WrongCode => {
+                "every use and every admin that leaves replaces it: pull, and take the newest code".into()
+            }
+            Self::NoAdmin(_) => "the code enrols a new device of an admin: name one with `--member NAME`".into(),
+            Self::Vault(V::Crypto(vault::crypto::Error::UnsupportedRecipient)) => {
+                "ask for a recipient that begins with age1 and holds no other 1, as `age-keygen` makes them".into()
+            }
             Self::OwnDevice => "let another admin do it, or use another device of yours".into(),
             Self::Request(_) => "ask for the whole line that `vault join` printed".into(),
             Self::Vault(V::NoGrant { .. } | V::NoWrite { .. } | V::NotAdmin(_)) => "ask an admin of the vault".into(),

@@ -132,6 +132,15 @@ impl Context {
         self.attempt.replace(Some(Attempt { action, profile: Some(profile.clone()), names }));
     }
 
+    /// As [`Context::attempt`], of a change that [`Context::change_as`] is to make.
+    pub(crate) fn attempt_change(&self, change: &Change) {
+        self.attempt.replace(Some(Attempt {
+            action: change.action,
+            profile: change.profile.clone(),
+            names: change.names.clone(),
+        }));
+    }
+
     /// Says that how it ended is on record already.
     pub(crate) fn settled(&self) {
         self.attempt.replace(None);
@@ -206,11 +215,7 @@ impl Context {
         change: &Change,
         edit: impl FnOnce(&mut Transaction, &Signer<'_>, Timestamp) -> Result<Edit<T>, CommandError>,
     ) -> Result<Edit<T>, CommandError> {
-        self.attempt.replace(Some(Attempt {
-            action: change.action,
-            profile: change.profile.clone(),
-            names: change.names.clone(),
-        }));
+        self.attempt_change(change);
         let actor = self.actor(ui, opened)?;
         self.change_as(&actor, opened, change, edit)
     }
