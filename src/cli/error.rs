@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use vault::crypto::Hash;
-use vault::{Kind, ProfileName, SecretName, audit, config, exec, identity, interchange, store};
+use vault::{Kind, MemberName, ProfileName, SecretName, audit, config, exec, identity, interchange, store};
 
 use super::exit::Exit;
 
@@ -37,6 +37,10 @@ pub(crate) enum CommandError {
     OwnDevice,
     #[error("there is no recovery device in this vault")]
     NoRecovery,
+    #[error("that is not this vault's recovery code, or no longer; or the sealed identity is damaged")]
+    WrongCode,
+    #[error("no admin {0}")]
+    NoAdmin(MemberName),
     #[error("profile {0} holds secrets")]
     ProfileNotEmpty(ProfileName),
 
@@ -165,7 +169,7 @@ impl CommandError {
             Self::Vault(vault::Error::Pin(_)) | Self::BehindForWriting(_) => "rollback-or-fork",
             Self::OtherVault { .. } | Self::NotTheVaultAsked { .. } | Self::ConflictingPlaces { .. } => "other-vault",
             Self::UnknownPlace { .. } => "unknown-place",
-            Self::Identity(_) => "not-unlocked",
+            Self::Identity(_) | Self::WrongCode => "not-unlocked",
             Self::OutOfScope { .. } => "out-of-scope",
             Self::Stale(_) => "overdue",
             Self::Vault(vault::Error::SameValue { .. }) => "same-value",
@@ -207,7 +211,7 @@ impl CommandError {
             | Self::OtherVaultsRequest(_)
             | Self::ProfileNotEmpty(_)
             | Self::Vault(V::AdminHasAll(_))
-            | Self::Vault(V::Bound(_))
+            | Self::Vault(V::Bound(_) | V::Crypto(vault::crypto::Error::UnsupportedRecipient))
             | Self::Inherited { .. }
             | Self::VaultExists { .. } => Exit::Usage,
             Self::NotPromoted { error, .. } => error.exit(),
@@ -222,6 +226,7 @@ impl CommandError {
             )
             | Self::NoRecovery
             | Self::NothingToRevoke(_)
+            | Self::NoAdmin(_)
             | Self::NoVaultFile { .. }
             | Self::NoProfile { .. }
             | Self::NoSecret { .. }
@@ -230,7 +235,7 @@ impl CommandError {
             | Self::NoLogs { .. }
             | Self::Audit(audit::Error::Empty)
             | Self::Config(config::Error::NotFound { .. }) => Exit::Missing,
-            Self::Vault(V::NotAMember | V::NoGrant { .. }) | Self::Identity(_) => Exit::Locked,
+            Self::Vault(V::NotAMember | V::NoGrant { .. }) | Self::Identity(_) | Self::WrongCode => Exit::Locked,
             Self::Vault(V::Rejected(_))
             | Self::Config(config::Error::Damaged { .. } | config::Error::TooNew { .. }) => Exit::Untrusted,
             Self::Vault(V::Pin(vault::PinError::Store(store::Error::Busy { .. })))
@@ -370,6 +375,13 @@ impl CommandError {
             Self::Vault(V::NoMember(_) | V::NoDevice(_)) => "`vault member list` shows who there is".into(),
             Self::Vault(V::AdminHasAll(_)) => "take the role first: `vault member revoke NAME --admin`".into(),
             Self::ProfileNotEmpty(_) => "pass `--force` if that is meant".into(),
+            Self::WrongCode => {
+                "every use and every admin that leaves replaces it: pull, and take the newest code".into()
+            }
+            Self::NoAdmin(_) => "the code enrols a new device of an admin: name one with `--member NAME`".into(),
+            Self::Vault(V::Crypto(vault::crypto::Error::UnsupportedRecipient)) => {
+                "ask for a recipient that begins with age1 and holds no other 1, as `age-keygen` makes them".into()
+            }
             Self::OwnDevice => "let another admin do it, or use another device of yours".into(),
             Self::Request(_) => "ask for the whole line that `vault join` printed".into(),
             Self::Vault(V::NoGrant { .. } | V::NoWrite { .. } | V::NotAdmin(_)) => "ask an admin of the vault".into(),

@@ -161,6 +161,16 @@ impl Context {
         }));
     }
 
+    /// As [`Context::attempt`], of a change that [`Context::change_as`] is to make.
+    pub(crate) fn attempt_change(&self, change: &Change) {
+        self.attempt.replace(Some(Attempt {
+            action: change.action.to_owned(),
+            in_full: true,
+            profile: change.profile.clone(),
+            names: change.names.clone(),
+        }));
+    }
+
     /// Says that how it ended is on record already.
     pub(crate) fn settled(&self) {
         self.attempt.replace(None);
@@ -235,12 +245,7 @@ impl Context {
         change: &Change,
         edit: impl FnOnce(&mut Transaction, &Signer<'_>, Timestamp) -> Result<Edit<T>, CommandError>,
     ) -> Result<Edit<T>, CommandError> {
-        self.attempt.replace(Some(Attempt {
-            action: change.action.to_owned(),
-            in_full: true,
-            profile: change.profile.clone(),
-            names: change.names.clone(),
-        }));
+        self.attempt_change(change);
         let actor = self.actor(ui, opened)?;
         self.change_as(&actor, opened, change, edit)
     }

@@ -330,7 +330,7 @@ fn read_head<'a>(name: &ProfileName, c: &mut Cursor<'a>) -> Result<(u64, Grants<
 
 /// Adds an exposure, unless the same is on the list already or the list is full: the
 /// oldest entries say enough.
-pub(crate) fn expose(list: &mut Vec<Exposure>, exposure: Option<&Exposure>) {
+pub(super) fn mark_exposed(list: &mut Vec<Exposure>, exposure: Option<&Exposure>) {
     if let Some(exposure) = exposure {
         let known = list.iter().any(|known| known.to == exposure.to && known.why == exposure.why);
         if !known && list.len() < MAX_ARRAY {
@@ -443,7 +443,8 @@ impl Profile {
     }
 
     /// Opens every value of every kept version with `old` and seals it with `new`;
-    /// with `exposed`, marks each as known to whom it says.
+    /// with `exposed`, marks each as known to whom it says, removed ones that are still
+    /// exposed too: history has them.
     ///
     /// # Errors
     /// [`Rejected`] of kind value, [`Error::Crypto`].
@@ -458,14 +459,19 @@ impl Profile {
                 Ok(())
             };
             reseal(secret.version, &mut secret.value)?;
-            expose(&mut secret.exposed, exposed);
             if let Some(pending) = &mut secret.pending {
                 reseal(pending.version, &mut pending.value)?;
             }
+            if let Some(exposure) = exposed {
+                secret.expose_with_pending(exposure);
+            }
             for earlier in &mut secret.earlier {
                 reseal(earlier.version, &mut earlier.value)?;
-                expose(&mut earlier.exposed, exposed);
+                mark_exposed(&mut earlier.exposed, exposed);
             }
+        }
+        for removed in self.removed.values_mut() {
+            mark_exposed(&mut removed.exposed, exposed);
         }
         Ok(())
     }
