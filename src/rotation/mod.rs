@@ -9,7 +9,7 @@ mod policy;
 mod state;
 
 pub use assess::assess;
-pub use due::{Line, age_text, bar, due_text, sort};
+pub use due::{Line, age_text, bar, by_urgency, due_text, sort};
 pub use policy::{DEFAULT_WARN_AT, Interval, OnOverdue, Policy};
 pub use state::{Facts, Honest, State, Status, ahead, effective_now, status};
 

@@ -1,12 +1,14 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
+use vault::clock::Timestamp;
+use vault::crypto::SealedValue;
 use vault::exec::environment::Environment;
 use vault::exec::sealed_file::SealedFile;
 use vault::exec::{launch, process, program};
 use vault::rotation::{self, State};
 use vault::secret_value::SecretValue;
-use vault::{Effective, Secret, SecretName};
+use vault::{Earlier, Effective, PolicyFields, Secret, SecretName};
 
 use crate::cli::args::Pair;
 use crate::cli::context::{Context, Opened};
@@ -60,13 +62,17 @@ pub(crate) struct Args {
     command: Vec<OsString>,
 }
 
-/// One variable the command is to get.
+/// One variable the command is to get. Of its secret only what is needed is kept:
+/// there may be thousands.
 struct Wanted {
     variable: String,
     name: SecretName,
     /// Position of its section in the lineage.
     section: usize,
-    secret: Secret,
+    version: u64,
+    value: SealedValue,
+    /// Days since its due date, if that is over.
+    overdue: Option<u64>,
     previous: bool,
     as_file: bool,
 }
@@ -80,8 +86,10 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let program = program::find(command, cx.variables.search_path().as_deref())?;
     let opened = cx.open(ui)?;
     let effective = cx.effective(ui, &opened, &profile)?;
-    let wanted = select(cx, ui, args, &effective, &program)?;
-    warn_of_age(cx, ui, &opened, &effective, &wanted);
+    let newest = opened.vault.newest_signed(effective.sections().iter());
+    let now = rotation::effective_now(cx.now(), Some(newest)).now;
+    let wanted = select(cx, ui, args, &effective, &program, now)?;
+    warn_of_age(cx, ui, &opened, &wanted);
 
     // Unlock: one grant for each profile that something is taken from.
     let used: BTreeSet<usize> = wanted.iter().map(|wanted| wanted.section).collect();
@@ -105,13 +113,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
             .map(|wanted| {
                 let section = &effective.sections()[wanted.section];
                 let key = keys[wanted.section].as_ref().ok_or(CommandError::Internal("a key is missing"))?;
-                let (version, sealed) = if wanted.previous {
-                    let earlier = wanted.secret.earlier.first().ok_or(CommandError::NoVersion(0))?;
-                    (earlier.version, &earlier.value)
-                } else {
-                    (wanted.secret.version, &wanted.secret.value)
-                };
-                Ok(section.open(key, &wanted.name, version, sealed)?)
+                Ok(section.open(key, &wanted.name, wanted.version, &wanted.value)?)
             })
             .collect()
     };
@@ -205,8 +207,10 @@ fn select(
     args: &Args,
     effective: &Effective<'_>,
     program: &program::Program,
+    now: Timestamp,
 ) -> Result<Vec<Wanted>, CommandError> {
     let profile = cx.profile();
+    let policy = |section: usize| effective.sections()[section].policy();
     let find = |name: &SecretName| -> Result<(usize, Secret), CommandError> {
         let missing = || cx.no_secret(effective.sections(), &profile, name);
         let section = effective.find(name).ok_or_else(missing)?;
@@ -223,18 +227,16 @@ fn select(
         for name in &args.only {
             let (section, secret) = find(name)?;
             check_scope(name, &secret, program)?;
-            wanted.push(plain(name, section, secret));
+            wanted.push(Wanted::new(name.clone(), section, secret, policy(section), now));
         }
     } else {
-        for (name, section) in effective.names() {
-            let name: SecretName = name.parse().map_err(|_| CommandError::Internal("an unchecked name"))?;
+        for secret in effective.secrets() {
+            let (name, section, secret) = secret?;
             if args.except.contains(&name) {
                 continue;
             }
-            let (section, secret) = (section, effective.sections()[section].secret(&name)?);
-            let Some(secret) = secret else { continue };
             if in_scope(&secret, program) {
-                wanted.push(plain(&name, section, secret));
+                wanted.push(Wanted::new(name, section, secret, policy(section), now));
             } else if args.require.contains(&name) {
                 check_scope(&name, &secret, program)?;
             } else {
@@ -247,13 +249,18 @@ fn select(
     {
         let (section, secret) = find(&pair.secret)?;
         check_scope(&pair.secret, &secret, program)?;
-        if pair.previous && secret.earlier.is_empty() {
+        let previous = secret.earlier.first().filter(|_| pair.previous).cloned();
+        if pair.previous && previous.is_none() {
             return Err(CommandError::NoPrevious(pair.secret.clone()));
+        }
+        let mut chosen = Wanted::new(pair.secret.clone(), section, secret, policy(section), now);
+        if let Some(Earlier { version, value, .. }) = previous {
+            chosen = Wanted { version, value, previous: true, ..chosen };
         }
         // The same variable asked for twice: the more explicit request wins.
         let variable = pair.variable.to_string();
         wanted.retain(|wanted| wanted.variable != variable);
-        wanted.push(Wanted { variable, name: pair.secret.clone(), section, secret, previous: pair.previous, as_file });
+        wanted.push(Wanted { variable, as_file, ..chosen });
     }
     for wanted in &wanted {
         if !cx.allows_name(&wanted.variable, &args.allow_names) {
@@ -267,8 +274,22 @@ fn select(
     Ok(wanted)
 }
 
-fn plain(name: &SecretName, section: usize, secret: Secret) -> Wanted {
-    Wanted { variable: name.to_string(), name: name.clone(), section, secret, previous: false, as_file: false }
+impl Wanted {
+    /// The current value of a secret, in a variable of its name.
+    fn new(name: SecretName, section: usize, secret: Secret, policy: &PolicyFields, now: Timestamp) -> Self {
+        let (_, status) = rotation::assess(&secret, policy, now);
+        let over = status.due_at.map_or(0, |due| now.since(due) / 86_400);
+        Self {
+            variable: name.to_string(),
+            name,
+            section,
+            version: secret.version,
+            value: secret.value,
+            overdue: matches!(status.state, State::Expired | State::Overdue).then_some(over),
+            previous: false,
+            as_file: false,
+        }
+    }
 }
 
 /// A guard against mistakes, not against programs: any program can start another.
@@ -302,17 +323,9 @@ fn describe(args: &Args, effective: &Effective<'_>, wanted: &[Wanted], program: 
 }
 
 /// One line about what is overdue among the secrets in use.
-fn warn_of_age(cx: &Context, ui: &mut Ui, opened: &Opened, effective: &Effective<'_>, wanted: &[Wanted]) {
-    let newest = opened.vault.newest_signed(effective.sections().iter());
-    let now = rotation::effective_now(cx.now(), Some(newest)).now;
-    let mut overdue: Vec<(u64, &str)> = Vec::new();
-    for wanted in wanted {
-        let (_, status) = rotation::assess(&wanted.secret, effective.sections()[wanted.section].policy(), now);
-        if matches!(status.state, State::Expired | State::Overdue) {
-            let over = status.due_at.map_or(0, |due| now.since(due) / 86_400);
-            overdue.push((over, wanted.name.as_str()));
-        }
-    }
+fn warn_of_age(cx: &Context, ui: &mut Ui, opened: &Opened, wanted: &[Wanted]) {
+    let overdue = wanted.iter().filter_map(|wanted| Some((wanted.overdue?, wanted.name.as_str())));
+    let mut overdue: Vec<(u64, &str)> = overdue.collect();
     if overdue.is_empty() || !cx.overdue_wanted(opened) {
         return;
     }
