@@ -96,8 +96,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         store::create_new(file, &text, store::Mode::Private)?;
     }
     let record = |outcome, of| Event { of, profile: Some(cx.profile().to_string()), ..Event::new("init", outcome) };
-    let key = || Some(identity.key.signing_key());
-    let intent = cx.note_event(&id, Some(&device), key(), &record(Outcome::Intent, None))?;
+    let intent = cx.note_event(&id, Some(&device), Some(&identity.key), &record(Outcome::Intent, None))?;
     store::create_new(&path, vault.bytes(), store::Mode::Shared)?;
     let sections = all_sections(&vault)?;
     let sections: Vec<&Section<'_>> = sections.iter().collect();
@@ -108,7 +107,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     memory
         .save(&cx.directories().vault_state(&id.to_string()), cx.globals.lock_timeout())
         .map_err(vault::Error::from)?;
-    cx.note_event(&id, Some(&device), key(), &record(Outcome::Done, Some(intent.sequence)))?;
+    cx.note_event(&id, Some(&device), Some(&identity.key), &record(Outcome::Done, Some(intent.sequence)))?;
     let attributes = git_attributes(&path);
 
     ui.note(&format!("made {} for {member} on {device}, with profile {}", path.display(), cx.profile()));
