@@ -7,6 +7,7 @@ mod error;
 mod exit;
 mod git;
 mod input;
+mod later;
 mod readback;
 mod record;
 mod table;
@@ -23,6 +24,7 @@ use commands as run_as;
 use context::Context;
 use error::CommandError;
 use exit::Exit;
+use later::Later;
 use ui::Ui;
 
 /// Keep API keys encrypted in the repository, and give them to programs
@@ -48,31 +50,30 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    Init(run_as::init::Args),
-    Trust(run_as::trust::Args),
-    Which(run_as::which::Args),
-    Set(run_as::set::Args),
-    Get(run_as::get::Args),
+    Init(Later<run_as::init::Args>),
+    Trust(Later<run_as::trust::Args>),
+    Which(Later<run_as::which::Args>),
+    Set(Later<run_as::set::Args>),
+    Get(Later<run_as::get::Args>),
     #[command(visible_alias = "ls")]
-    List(run_as::list::Args),
-    Show(run_as::show::Args),
+    List(Later<run_as::list::Args>),
+    Show(Later<run_as::show::Args>),
     #[command(visible_alias = "remove")]
-    Rm(run_as::rm::Args),
-    Exec(run_as::exec::Args),
-    Import(run_as::import::Args),
-    Profile(run_as::profile::Args),
-    Identity(run_as::identity::Args),
-    Verify(run_as::verify::Args),
-    Audit(run_as::audit::Args),
-    Doctor(run_as::doctor::Args),
-    Config(run_as::config::Args),
+    Rm(Later<run_as::rm::Args>),
+    Exec(Later<run_as::exec::Args>),
+    Import(Later<run_as::import::Args>),
+    Profile(Later<run_as::profile::Args>),
+    Identity(Later<run_as::identity::Args>),
+    Verify(Later<run_as::verify::Args>),
+    Audit(Later<run_as::audit::Args>),
+    Doctor(Later<run_as::doctor::Args>),
+    Config(Later<run_as::config::Args>),
 }
 
 /// Runs one command line and gives the exit status.
 pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
     let is_exec = arguments.iter().skip(1).any(|argument| argument == "exec");
-    let parsed = Cli::command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
+    let cli = match parse(&arguments) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => return usage(&error, is_exec),
         Err(help) => {
@@ -104,6 +105,24 @@ pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
         _ if is_exec => Exit::Exec as u8,
         exit => exit as u8,
     }
+}
+
+/// Reads the command line.
+fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let read = |command: &mut clap::Command| {
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        Cli::from_arg_matches(&matches)
+    };
+    // Never dropped: the process is about to end, or to become another one.
+    let mut command = std::mem::ManuallyDrop::new(Cli::command());
+    read(&mut command).or_else(|error| {
+        if error.kind() == clap::error::ErrorKind::DisplayVersion {
+            return Err(error);
+        }
+        // Help and errors are worded with every command in view.
+        later::describe_all();
+        read(&mut Cli::command())
+    })
 }
 
 fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), CommandError> {
