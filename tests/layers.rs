@@ -1,5 +1,7 @@
 //! The layers of the program, as a table; every `use` in `src/` is held against it.
 
+#![expect(clippy::disallowed_methods, reason = "the test reads the sources")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

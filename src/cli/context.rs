@@ -4,6 +4,7 @@
 //! ([`Context::sections`]), and for values becomes an [`Actor`]. Every use and
 //! every change goes through `record.rs`, which pairs it with its audit record.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use vault::exec::process::Original;
 use vault::{DeviceName, Effective, Memory, ProfileName, SecretName, Section, Vault, store};
 
 use super::args::Globals;
+use super::commands::member::Reads;
 use super::error::CommandError;
 use super::record::Attempt;
 use super::ui::Ui;
@@ -86,11 +88,11 @@ impl Context {
         self.settings = Some(Settings::load(&directories)?);
         self.directories = Some(directories);
         self.profile_by_option = self.globals.profile.is_some();
-        if self.globals.profile.is_none() {
-            if let Some(name) = self.variables.profile()? {
-                let name = name.parse().map_err(|error| CommandError::usage(format!("VLT_PROFILE: {error}")))?;
-                self.globals.profile = Some(name);
-            }
+        if self.globals.profile.is_none()
+            && let Some(name) = self.variables.profile()?
+        {
+            let name = name.parse().map_err(|error| CommandError::usage(format!("VLT_PROFILE: {error}")))?;
+            self.globals.profile = Some(name);
         }
         if let Some(path) = self.globals.identity.clone() {
             self.original.withhold(&path);
@@ -104,6 +106,21 @@ impl Context {
 
     pub(crate) fn settings(&self) -> &Settings {
         self.settings.as_ref().expect("`load` runs before every command")
+    }
+
+    /// What to type next after an error; where a directory of ours is at fault, the variable to set.
+    pub(crate) fn hint(&self, error: &CommandError) -> Option<Cow<'static, str>> {
+        let (path, directories) = error.unusable_path().zip(self.directories.as_ref()).unzip();
+        let within = |ours: &Path| path.is_some_and(|path| path.starts_with(ours) || ours.starts_with(path));
+        match directories {
+            Some(ours) if within(&ours.state) => {
+                Some("set VLT_STATE_DIR to a directory that can be written to; see docs/docker.md".into())
+            }
+            Some(ours) if within(&ours.config) => {
+                Some("set VLT_CONFIG_DIR to a directory that can be read and written".into())
+            }
+            _ => error.hint(),
+        }
     }
 
     /// The profile asked for, or `default`.
@@ -203,10 +220,10 @@ impl Context {
         let seen: Vec<&Section<'_>> = sections.iter().collect();
         let mut memory = opened.memory.borrow_mut();
         let standing = memory.compare(&opened.vault, &seen).map_err(vault::Error::from)?;
-        if self.settings().rollback() == Rollback::Refuse {
-            if let Some(warning) = standing.warnings.into_iter().next() {
-                return Err(vault::Error::from(vault::PinError::Behind(warning)).into());
-            }
+        if self.settings().rollback() == Rollback::Refuse
+            && let Some(warning) = standing.warnings.into_iter().next()
+        {
+            return Err(vault::Error::from(vault::PinError::Behind(warning)).into());
         }
         for warning in &standing.fresh {
             ui.warn(&warning.to_string());
@@ -234,12 +251,35 @@ impl Context {
         let identity = unlock::identity(self, ui, &opened.vault)?;
         let device = opened.vault.team().device_of(&identity.recipient()).ok_or(vault::Error::NotAMember)?;
         self.acting.replace(Some(device.clone()));
+        self.remember_device(opened, &device)?;
+        Ok(Actor { identity, device })
+    }
+
+    /// Remembers which device this machine is, so that refusals go into its log too.
+    pub(crate) fn remember_device(&self, opened: &Opened, device: &DeviceName) -> Result<(), CommandError> {
         let mut memory = opened.memory.borrow_mut();
-        if memory.device() != Some(&device) {
-            memory.act_as(&device);
+        if memory.device() != Some(device) {
+            memory.act_as(device);
             memory.save(&opened.state, self.globals.lock_timeout()).map_err(vault::Error::from)?;
         }
-        Ok(Actor { identity, device })
+        Ok(())
+    }
+
+    /// What the logs on this machine record of some devices giving out values.
+    pub(crate) fn reads_by(&self, opened: &Opened, devices: &[DeviceName]) -> Result<Reads, CommandError> {
+        let mut reads = Reads::default();
+        for entry in super::commands::audit::entries(self, opened, &audit::Filter::default())? {
+            let record = entry?.record;
+            let theirs = record.device.as_ref().is_some_and(|by| devices.iter().any(|device| device.as_str() == by));
+            reads.log_known |= theirs;
+            let (true, Some(profile)) = (theirs && gives_values(&record), &record.profile) else { continue };
+            for name in &record.names {
+                let seen =
+                    reads.by_secret.entry((profile.clone(), secret_of(name).to_owned())).or_insert((0, record.at));
+                *seen = (seen.0 + 1, seen.1.max(record.at));
+            }
+        }
+        Ok(reads)
     }
 
     /// The key for the values of a section.
@@ -280,15 +320,12 @@ impl Context {
         profile: &ProfileName,
         name: &SecretName,
     ) -> Result<Option<Timestamp>, CommandError> {
-        let filter = audit::Filter { outcome: Some(audit::Outcome::Done), ..audit::Filter::default() };
         let mut last = None;
-        for entry in super::commands::audit::entries(self, opened, &filter)? {
+        for entry in super::commands::audit::entries(self, opened, &audit::Filter::default())? {
             let record = entry?.record;
-            let given = matches!(record.action.as_str(), "exec" | "get" | "export");
-            // `exec` names a renamed secret as VARIABLE=SECRET.
-            let named =
-                |listed: &String| listed.rsplit('=').next().and_then(|n| n.split('@').next()) == Some(name.as_str());
-            if given && record.profile.as_deref() == Some(profile.as_str()) && record.names.iter().any(named) {
+            let named = |listed: &String| secret_of(listed) == name.as_str();
+            let here = record.profile.as_deref() == Some(profile.as_str());
+            if here && gives_values(&record) && record.names.iter().any(named) {
                 last = last.max(Some(record.at));
             }
         }
@@ -333,6 +370,17 @@ impl Context {
         let meant = names.filter(|found| is_near(found, name.as_str())).min().map(str::to_owned);
         CommandError::NoSecret { profile: profile.clone(), name: name.clone(), meant }
     }
+}
+
+/// True if values left `vault` by what a record describes.
+fn gives_values(record: &audit::Record) -> bool {
+    record.outcome == audit::Outcome::Done && matches!(record.action.as_str(), "exec" | "get" | "export")
+}
+
+/// The secret in a name of a record: `exec` writes VARIABLE=SECRET, or SECRET@previous.
+fn secret_of(name: &str) -> &str {
+    let secret = name.rsplit('=').next().unwrap_or(name);
+    secret.split('@').next().unwrap_or(secret)
 }
 
 /// Reads a vault file; what is there instead of one is named.

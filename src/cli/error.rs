@@ -3,7 +3,7 @@
 //! Every failure has an exit code and, where there is something to type, a hint.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use vault::crypto::Hash;
 use vault::{Kind, ProfileName, SecretName, audit, config, exec, identity, interchange, store};
@@ -29,6 +29,18 @@ pub(crate) enum CommandError {
     Import(#[from] interchange::Error),
     #[error("{0}")]
     Crypto(#[from] vault::crypto::Error),
+    #[error("{0}")]
+    Request(#[from] vault::team::RequestError),
+    #[error("the request is for another vault: {0}")]
+    OtherVaultsRequest(Hash),
+    #[error("this is the device you are using")]
+    OwnDevice,
+    #[error("there is no recovery device in this vault")]
+    NoRecovery,
+    #[error("profile {0} holds secrets")]
+    ProfileNotEmpty(ProfileName),
+    #[error("nothing was done: it was not confirmed")]
+    NotConfirmed,
 
     #[error("{message}")]
     Usage { message: String },
@@ -114,6 +126,7 @@ impl CommandError {
             Self::Vault(vault::Error::NoGrant { .. }) => "no-grant",
             Self::Vault(vault::Error::NoWrite { .. }) => "no-write",
             Self::Vault(vault::Error::NotAdmin(_)) => "not-admin",
+            Self::Vault(vault::Error::NotAllowed(_)) => "not-allowed",
             Self::Vault(vault::Error::Pin(_)) | Self::BehindForWriting(_) => "rollback-or-fork",
             Self::OtherVault { .. } | Self::NotTheVaultAsked { .. } | Self::ConflictingPlaces { .. } => "other-vault",
             Self::UnknownPlace { .. } => "unknown-place",
@@ -146,9 +159,15 @@ impl CommandError {
             | Self::UnknownProvider
             | Self::AuditSink
             | Self::Import(_)
+            | Self::Request(_)
+            | Self::OtherVaultsRequest(_)
+            | Self::NotConfirmed
+            | Self::ProfileNotEmpty(_)
+            | Self::Vault(V::AdminHasAll(_))
             | Self::Vault(V::Bound(_))
             | Self::VaultExists { .. } => Exit::Usage,
-            Self::Vault(V::NoProfile(_) | V::NoSecret { .. })
+            Self::Vault(V::NoProfile(_) | V::NoSecret { .. } | V::NoMember(_) | V::NoDevice(_))
+            | Self::NoRecovery
             | Self::NoVaultFile { .. }
             | Self::NoProfile { .. }
             | Self::NoSecret { .. }
@@ -156,7 +175,10 @@ impl CommandError {
             | Self::NoPrevious(_)
             | Self::Config(config::Error::NotFound { .. }) => Exit::Missing,
             Self::Vault(V::NotAMember | V::NoGrant { .. }) | Self::Identity(_) => Exit::Locked,
-            Self::Vault(V::Rejected(_) | V::Pin(vault::PinError::Store(store::Error::Busy { .. }))) => Exit::Untrusted,
+            Self::Vault(V::Rejected(_))
+            | Self::Config(config::Error::Damaged { .. } | config::Error::TooNew { .. }) => Exit::Untrusted,
+            Self::Vault(V::Pin(vault::PinError::Store(store::Error::Busy { .. })))
+            | Self::Config(config::Error::Store(store::Error::Busy { .. })) => Exit::Conflict,
             Self::Vault(V::Pin(vault::PinError::Store(_))) => Exit::Io,
             Self::Vault(V::Pin(_))
             | Self::NotAVaultFile(_)
@@ -166,10 +188,11 @@ impl CommandError {
             | Self::ConflictingPlaces { .. }
             | Self::BehindForWriting(_)
             | Self::Audit(audit::Error::Tampered { .. }) => Exit::Untrusted,
-            Self::Vault(V::NoWrite { .. } | V::NotAdmin(_)) | Self::OutOfScope { .. } | Self::DangerousName(_) => {
-                Exit::Forbidden
-            }
-            Self::Vault(V::NameUsed { .. } | V::Store(store::Error::Busy { .. }))
+            Self::Vault(V::NoWrite { .. } | V::NotAdmin(_) | V::NotAllowed(_))
+            | Self::OwnDevice
+            | Self::OutOfScope { .. }
+            | Self::DangerousName(_) => Exit::Forbidden,
+            Self::Vault(V::NameUsed { .. } | V::SecretExists { .. } | V::Store(store::Error::Busy { .. }))
             | Self::Store(store::Error::Busy { .. })
             | Self::Audit(audit::Error::Store(store::Error::Busy { .. })) => Exit::Conflict,
             Self::Exec(exec::Error::NotFound { .. } | exec::Error::InterpreterNotFound { .. }) => Exit::NotFound,
@@ -181,6 +204,20 @@ impl CommandError {
                 | config::Error::NotDescriptor { .. },
             ) => Exit::Usage,
             _ => Exit::Io,
+        }
+    }
+
+    /// The file or directory that the system would not let us use.
+    pub(crate) fn unusable_path(&self) -> Option<&Path> {
+        match self {
+            Self::Store(error)
+            | Self::Vault(vault::Error::Store(error) | vault::Error::Pin(vault::PinError::Store(error)))
+            | Self::Config(config::Error::Store(error))
+            | Self::Audit(audit::Error::Store(error)) => match error {
+                store::Error::Io { path, .. } => Some(path),
+                _ => None,
+            },
+            _ => None,
         }
     }
 
@@ -196,12 +233,6 @@ impl CommandError {
             }
             Self::Config(config::Error::NoHome { variable, .. }) => {
                 format!("set {variable} to a directory that can be written to").into()
-            }
-            Self::Store(store::Error::Io { path, .. })
-            | Self::Audit(audit::Error::Store(store::Error::Io { path, .. }))
-                if path.to_string_lossy().contains("vault") && !path.ends_with("vault.toml") =>
-            {
-                "set VLT_STATE_DIR to a directory that can be written to; see docs/docker.md".into()
             }
             Self::ValueAsArgument => {
                 "type `vault set NAME` and enter it there, or pipe it into `vault set NAME -`".into()
@@ -237,7 +268,12 @@ impl CommandError {
                 format!("`vault show {name}` shows its scope; `vault set {name} --command PROGRAM` changes it").into()
             }
             Self::Vault(V::Rejected(rejected)) => return hint_for(rejected.kind).map(Cow::Borrowed),
-            Self::Vault(V::NotAMember) => "ask an admin of the vault to add this device".into(),
+            Self::Vault(V::NotAMember) => "type `vault join`, and send what it prints to an admin of the vault".into(),
+            Self::Vault(V::NoMember(_) | V::NoDevice(_)) => "`vault member list` shows who there is".into(),
+            Self::Vault(V::AdminHasAll(_)) => "take the role first: `vault member revoke NAME --admin`".into(),
+            Self::ProfileNotEmpty(_) => "pass `--force` if that is meant".into(),
+            Self::OwnDevice => "let another admin do it, or use another device of yours".into(),
+            Self::Request(_) => "ask for the whole line that `vault join` printed".into(),
             Self::Vault(V::NoGrant { .. } | V::NoWrite { .. } | V::NotAdmin(_)) => "ask an admin of the vault".into(),
             Self::Vault(V::Pin(vault::PinError::Behind(_))) => {
                 "pull or merge the newer file; `vault config rollback warn` reads older ones".into()
@@ -245,7 +281,12 @@ impl CommandError {
             Self::Vault(V::Pin(vault::PinError::Fork | vault::PinError::Adopt(_))) => {
                 "ask an admin which history is right; `vault verify` shows what is known".into()
             }
-            Self::Vault(V::Store(store::Error::Busy { .. })) | Self::Store(store::Error::Busy { .. }) => {
+            Self::Vault(
+                V::Store(store::Error::Busy { .. }) | V::Pin(vault::PinError::Store(store::Error::Busy { .. })),
+            )
+            | Self::Store(store::Error::Busy { .. })
+            | Self::Config(config::Error::Store(store::Error::Busy { .. }))
+            | Self::Audit(audit::Error::Store(store::Error::Busy { .. })) => {
                 "wait for the other one, or pass `--lock-timeout 60s`".into()
             }
             Self::Audit(audit::Error::Tampered { .. }) => {

@@ -13,10 +13,11 @@ use std::path::PathBuf;
 use vault::audit::{self, Event, Log, Origin, Outcome, Receipt, Sink};
 use vault::clock::Timestamp;
 use vault::crypto::{Hash, IdentityKey};
-use vault::{AuditHead, DeviceName, ProfileName, SecretName, Section, Signer, Transaction, Vault};
+use vault::{AuditHead, DeviceName, ProfileName, SecretName, Section, Signer, Transaction, Vault, store};
 
 use super::context::{Actor, Context, Opened};
 use super::error::CommandError;
+use super::exit::Exit;
 use super::ui::Ui;
 
 /// Values from which on opening them takes longer than starting a thread: some 0.1 ms.
@@ -33,7 +34,8 @@ pub(super) struct Attempt {
 /// A change to be made.
 pub(crate) struct Change {
     action: &'static str,
-    profile: ProfileName,
+    /// `None` for changes of the team.
+    profile: Option<ProfileName>,
     names: Vec<String>,
     pub(crate) overrides: Vec<String>,
 }
@@ -41,8 +43,20 @@ pub(crate) struct Change {
 impl Change {
     pub(crate) fn of(action: &'static str, profile: &ProfileName, names: &[SecretName]) -> Self {
         let names = names.iter().map(ToString::to_string).collect();
-        Self { action, profile: profile.clone(), names, overrides: Vec::new() }
+        Self { action, profile: Some(profile.clone()), names, overrides: Vec::new() }
     }
+
+    /// A change of the team; `about` are the members or devices it is about.
+    pub(crate) fn team(action: &'static str, about: &[&str]) -> Self {
+        let names = about.iter().map(ToString::to_string).collect();
+        Self { action, profile: None, names, overrides: Vec::new() }
+    }
+}
+
+/// How names that change how programs run, and were allowed, read in the log.
+pub(crate) fn name_overrides<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
+    let dangerous = names.filter(|name| vault::exec::names::changes_how_programs_run(name));
+    dangerous.map(|name| format!("allow-name:{name}")).collect()
 }
 
 /// How an edit ended.
@@ -211,17 +225,35 @@ impl Context {
     ) -> Result<Edit<T>, CommandError> {
         self.attempt.replace(Some(Attempt {
             action: change.action,
-            profile: Some(change.profile.clone()),
+            profile: change.profile.clone(),
             names: change.names.clone(),
         }));
         let actor = self.actor(ui, opened)?;
+        self.change_as(&actor, opened, change, edit)
+    }
+
+    /// As [`Context::change`], by somebody who is known already.
+    pub(crate) fn change_as<T>(
+        &self,
+        actor: &Actor,
+        opened: &Opened,
+        change: &Change,
+        edit: impl FnOnce(&mut Transaction, &Signer<'_>, Timestamp) -> Result<Edit<T>, CommandError>,
+    ) -> Result<Edit<T>, CommandError> {
         let mut memory = opened.memory.borrow_mut();
         let mut tx = Transaction::begin(&opened.path, memory.verified(), self.globals.lock_timeout())?;
         check_standing(tx.vault(), &memory)?;
+        // The change has to be remembered afterwards; where that cannot be, it is not made.
+        store::create_private_dir_all(&opened.state)?;
+        rustix::fs::access(&opened.state, rustix::fs::Access::WRITE_OK).map_err(|errno| store::Error::Io {
+            action: "write",
+            path: opened.state.clone(),
+            reason: errno.into(),
+        })?;
         let now = self.now();
-        let mut trail = self.trail_of(opened, &actor)?;
+        let mut trail = self.trail_of(opened, actor)?;
         let event = |outcome| Event {
-            profile: Some(change.profile.to_string()),
+            profile: change.profile.as_ref().map(ToString::to_string),
             names: change.names.clone(),
             overrides: change.overrides.clone(),
             ..Event::new(change.action, outcome)
@@ -256,7 +288,7 @@ impl Context {
             if memory.learn(written, &sections, &[]) {
                 memory.save(&opened.state, self.globals.lock_timeout()).map_err(vault::Error::from)?;
             }
-            if let Some(section) = sections.iter().find(|section| *section.name() == change.profile) {
+            if let Some(section) = sections.iter().find(|section| Some(section.name()) == change.profile.as_ref()) {
                 clock.clone_from(&section.signature().clock);
             }
         }
@@ -282,7 +314,8 @@ impl Context {
     /// vault of this place is a trusted one.
     pub(crate) fn record_refusal(&self, error: &CommandError) -> Result<(), CommandError> {
         let (Some(attempt), Some(id)) = (self.attempt.take(), self.known.get()) else { return Ok(()) };
-        if matches!(error, CommandError::Audit(_)) {
+        // Wrong usage is no refusal: nothing was tried.
+        if matches!(error, CommandError::Audit(_)) || error.exit() == Exit::Usage {
             return Ok(());
         }
         let event = Event {

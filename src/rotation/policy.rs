@@ -208,7 +208,7 @@ mod tests {
         let word = || proptest::option::of("[a-c]");
         let answer = proptest::option::of(prop_oneof![Just(OnOverdue::Warn), Just(OnOverdue::Refuse)]);
         let warn_at = proptest::option::of(proptest::collection::vec((1..60u64).prop_map(Span::days), 0..3));
-        (interval, word(), warn_at, answer, span(), proptest::option::of(0..5u32), word()).prop_map(
+        (interval, word(), warn_at, answer, span(), proptest::option::of(0..5u8), word()).prop_map(
             |(rotate_every, basis, warn_at, on_overdue, grace, keep, owner)| Policy {
                 rotate_every,
                 basis,

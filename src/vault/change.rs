@@ -8,7 +8,8 @@ use crate::crypto::{
 use super::error::{Kind, Rejected};
 use super::name::{DeviceName, MemberName, ProfileName};
 use super::text::{
-    Canonical, Cursor, InlineOut, MAX_TEAM_ARRAY, Stop, True, array_field, field, optional_field, print_array,
+    Canonical, Cursor, InlineOut, MAX_ARRAY, MAX_TEAM_ARRAY, Stop, True, array_field, field, optional_field,
+    print_array,
 };
 
 /// What a member may do: `admin`, or `write` or `read` for each profile named.
@@ -263,7 +264,7 @@ impl<'a> SignedChange<'a> {
 
 fn parents(c: &mut Cursor<'_>) -> Result<Vec<ProfileName>, Stop> {
     let here = *c;
-    let parents = c.optional::<Listed<ProfileName>>("extends")?.unwrap_or_default().0;
+    let parents = c.optional::<Parents>("extends")?.unwrap_or_default().0;
     let mut sorted: Vec<_> = parents.iter().collect();
     sorted.sort_unstable();
     if sorted.is_sorted_by(|a, b| a < b) { Ok(parents) } else { here.stop(Kind::Layout) }
@@ -308,18 +309,13 @@ impl Role {
     }
 }
 
-/// An array of the team log in any order.
-struct Listed<T>(Vec<T>);
+/// The parents of a profile, in order of precedence.
+#[derive(Default)]
+struct Parents(Vec<ProfileName>);
 
-impl<T> Default for Listed<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T: Canonical> Canonical for Listed<T> {
+impl Canonical for Parents {
     fn read(c: &mut Cursor<'_>) -> Result<Self, Stop> {
-        c.array(MAX_TEAM_ARRAY).map(Self)
+        c.array(MAX_ARRAY).map(Self)
     }
 
     fn print(&self, out: &mut String) {

@@ -30,6 +30,9 @@ impl Document {
         if bytes.len() as u64 > MAX_FILE {
             return Err(Rejected::new(Kind::Bounds));
         }
+        if !bytes.starts_with(FIRST_LINE.as_bytes()) {
+            return Err(diagnose(&bytes, Rejected::new(Kind::NotAVault)));
+        }
         let text = String::from_utf8(bytes).map_err(|error| {
             let good = error.utf8_error().valid_up_to();
             diagnose(error.as_bytes(), at_offset(Kind::Layout, &error.as_bytes()[..good]))
@@ -46,9 +49,10 @@ impl Document {
         let rest = text.strip_prefix(FIRST_LINE).and_then(|rest| rest.strip_prefix("\nvault = "));
         let rest = rest.ok_or_else(|| Rejected::new(Kind::NotAVault))?;
         let (version, rest) = rest.split_once('\n').ok_or_else(|| Rejected::new(Kind::NotAVault))?;
-        match version.parse::<u64>() {
-            Ok(1) if version == "1" => {}
-            Ok(n) if n > 1 && version.bytes().all(|b| b.is_ascii_digit()) => return Err(Rejected::new(Kind::TooNew)),
+        let is_number = version.bytes().all(|b| b.is_ascii_digit()) && !version.starts_with('0') && !version.is_empty();
+        match version {
+            "1" => {}
+            _ if is_number => return Err(Rejected::new(Kind::TooNew)),
             _ => return Err(Rejected::new(Kind::NotAVault)),
         }
         let mut offset = text.len() - rest.len();
@@ -164,25 +168,22 @@ fn at_offset(kind: Kind, before: &[u8]) -> Rejected {
 
 /// Names what usually happens to a file that git and editors handle: converted
 /// line endings and conflict markers break the layout somewhere, and this says so.
+/// `bytes` are the whole file.
 pub(crate) fn diagnose(bytes: &[u8], rejected: Rejected) -> Rejected {
-    if !matches!(rejected.kind, Kind::NotAVault | Kind::Layout | Kind::Bounds) {
+    if !matches!(rejected.kind, Kind::NotAVault | Kind::Layout) {
         return rejected;
     }
-    let mut vault = false;
-    for (n, line) in bytes.split(|&b| b == b'\n').enumerate() {
-        vault |= line.strip_suffix(b"\r").unwrap_or(line) == FIRST_LINE.as_bytes();
-        if !vault && n > 2 {
-            break;
-        }
-        let marker = [&b"<<<<<<<"[..], b"=======", b">>>>>>>", b"|||||||"].iter().any(|m| line.starts_with(m));
-        let kind = if vault && line.ends_with(b"\r") {
-            Kind::LineEndings
-        } else if marker {
-            Kind::ConflictMarkers
-        } else {
-            continue;
-        };
-        return Rejected { line: Some(n + 1), ..Rejected::new(kind) };
+    let first = bytes.split(|&b| b == b'\n').next().unwrap_or_default();
+    let is_vault = first.strip_suffix(b"\r").unwrap_or(first) == FIRST_LINE.as_bytes();
+    if let Some(at) = memchr::memchr(b'\r', bytes).filter(|_| is_vault) {
+        return at_offset(Kind::LineEndings, &bytes[..at]);
     }
-    rejected
+    let marked =
+        |line: &[u8]| [&b"<<<<<<<"[..], b"=======", b">>>>>>>", b"|||||||"].iter().any(|m| line.starts_with(m));
+    // Two sides that both made a vault begin with a marker instead of the first line.
+    let markers = bytes.split(|&b| b == b'\n').position(marked).filter(|&line| is_vault || line == 0);
+    match markers {
+        Some(line) => Rejected { line: Some(line + 1), ..Rejected::new(Kind::ConflictMarkers) },
+        None => rejected,
+    }
 }

@@ -4,6 +4,7 @@
 //! a profile only if its signature does. What was seen before is compared by [`Memory`].
 
 mod change;
+mod copy;
 mod document;
 mod effective;
 mod error;
@@ -24,6 +25,7 @@ use crate::crypto::Hash;
 use document::Document;
 
 pub use change::{Action, Change, NewDevice, Recovery, Rekeyed, Role};
+pub use copy::{Target, copy_secret};
 pub use document::MAX_FILE;
 pub use effective::Effective;
 pub use error::{Error, Kind, Rejected};
@@ -102,6 +104,15 @@ impl Vault {
         &self.team
     }
 
+    /// Every change of the team, in order.
+    ///
+    /// # Errors
+    /// None in practice: each was read when the vault was accepted.
+    pub fn changes(&self) -> Result<Vec<Change>, Rejected> {
+        let texts = self.document.changes();
+        texts.map(|(text, before)| Ok(change::SignedChange::read(text, before.count())?.change)).collect()
+    }
+
     /// The file's bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -115,7 +126,7 @@ impl Vault {
     pub fn section(&self, profile: &ProfileName) -> Result<Section<'_>, Error> {
         let (text, before) = self.document.profile(profile).ok_or_else(|| Error::NoProfile(profile.clone()))?;
         Section::read(&self.id(), &self.team, profile, text, before)
-            .map_err(|rejected| document::diagnose(text.as_bytes(), rejected).into())
+            .map_err(|rejected| document::diagnose(self.bytes(), rejected).into())
     }
 
     /// The profile and those it extends, in the order in which a name is looked up.
@@ -152,7 +163,7 @@ impl Vault {
         for profile in self.team.profiles().keys() {
             let (Some((text, before)), team) = (self.document.profile(profile), &self.team) else { continue };
             match Section::read(&self.id(), team, profile, text, before) {
-                Err(rejected) => findings.push(document::diagnose(text.as_bytes(), rejected)),
+                Err(rejected) => findings.push(rejected),
                 Ok(section) => {
                     secrets += section.len();
                     match section.removed() {
@@ -166,7 +177,17 @@ impl Vault {
         if secrets > MAX_SECRETS {
             findings.push(Rejected::new(Kind::Bounds));
         }
-        findings
+        findings.into_iter().map(|rejected| document::diagnose(self.bytes(), rejected)).collect()
+    }
+
+    /// Number of secrets in a profile, removed ones included, by their headers alone.
+    fn secrets_in(&self, profile: &ProfileName) -> usize {
+        let Some((text, _)) = self.document.profile(profile) else { return 0 };
+        let count = |kind: &str| {
+            let header = format!("\n[profile.{profile}.{kind}.");
+            memchr::memmem::find_iter(text.as_bytes(), header.as_bytes()).count()
+        };
+        count("secret") + count("removed")
     }
 
     /// The text of every section, in order: team changes, then profiles.

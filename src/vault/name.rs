@@ -15,9 +15,6 @@ pub enum NameError {
         "a name here is lower-case letters, digits, `-` and `_`, begins with a letter or digit and has at most 64 bytes"
     )]
     Slug,
-    /// `recovery`, the name of the recovery device.
-    #[error("the name `recovery` is reserved")]
-    Reserved,
 }
 
 macro_rules! name {
@@ -89,11 +86,11 @@ name!(
 );
 name!(
     /// `[a-z0-9][a-z0-9_-]*`, at most 64 bytes.
-    ProfileName, unreserved
+    ProfileName, slug
 );
 name!(
     /// `[a-z0-9][a-z0-9_-]*`, at most 64 bytes.
-    MemberName, unreserved
+    MemberName, slug
 );
 name!(
     /// `[a-z0-9][a-z0-9_-]*`, at most 64 bytes; unique in the vault, never used twice.
@@ -146,11 +143,6 @@ fn slug(text: &str) -> Result<(), NameError> {
     }
 }
 
-fn unreserved(text: &str) -> Result<(), NameError> {
-    slug(text)?;
-    if text == "recovery" { Err(NameError::Reserved) } else { Ok(()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,7 +161,6 @@ mod tests {
         for bad in ["", "-a", "_a", "A", "a.b", "ü", &"a".repeat(65)] {
             assert!(bad.parse::<ProfileName>().is_err(), "{bad}");
         }
-        assert_eq!("recovery".parse::<ProfileName>().unwrap_err(), NameError::Reserved);
         assert!("recovery".parse::<DeviceName>().unwrap().is_recovery());
     }
 }

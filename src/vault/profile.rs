@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::clock::Timestamp;
-use crate::crypto::{Hash, IdentityKey, SealedValue, SigningKey, ValueKey, WrappedKey, length_prefixed};
+use crate::crypto::{Binding, Hash, IdentityKey, SealedValue, SigningKey, ValueKey, WrappedKey, length_prefixed};
 
 use super::document::LinesBefore;
 use super::error::{Error, Kind, Rejected};
 use super::name::{DeviceName, ProfileName, SecretName};
-use super::secret::{PolicyFields, Removed, Secret};
+use super::secret::{Exposure, PolicyFields, Removed, Secret};
 use super::team::Team;
-use super::text::{Canonical, Cursor, InlineOut, MAX_LINE, Stop, field, optional_field};
+use super::text::{Canonical, Cursor, InlineOut, MAX_ARRAY, MAX_LINE, Stop, field, optional_field};
+
+/// Who holds a grant, in order of names, with its text.
+type Grants<'a> = Vec<(DeviceName, &'a str)>;
 
 /// Writes per device: a version vector.
 pub type Counts = BTreeMap<DeviceName, u64>;
@@ -44,7 +47,7 @@ pub struct AuditHead {
 pub struct Section<'a> {
     name: ProfileName,
     epoch: u64,
-    grants: Vec<(DeviceName, &'a str)>,
+    grants: Grants<'a>,
     policy: PolicyFields,
     removed: Vec<(SecretName, &'a str)>,
     /// In order of names: the text of all tables of a secret.
@@ -101,7 +104,7 @@ impl<'a> Section<'a> {
         let mut c = Cursor::new(&text[at + header.len()..]);
         let (signature, signed_end, bytes) =
             SectionSignature::read(&mut c).map_err(|stop| stop_at(at + header.len(), stop))?;
-        let digest = Hash::of(text[..at + header.len() + signed_end].as_bytes());
+        let digest = Hash::of(&text.as_bytes()[..at + header.len() + signed_end]);
 
         let mut c = Cursor::new(&text[..at]);
         let (epoch, grants) = read_head(name, &mut c).map_err(|stop| stop_at(0, stop))?;
@@ -157,6 +160,11 @@ impl<'a> Section<'a> {
         self.secrets.is_empty()
     }
 
+    /// Devices that hold a grant, in order of names.
+    pub fn grant_holders(&self) -> impl Iterator<Item = &DeviceName> {
+        self.grants.iter().map(|(device, _)| device)
+    }
+
     /// Names of its secrets, in order.
     pub fn names(&self) -> impl Iterator<Item = &'a str> {
         self.secrets.iter().map(|(name, _)| *name)
@@ -200,9 +208,28 @@ impl<'a> Section<'a> {
 
     fn read_secret(&self, name: &SecretName, text: &'a str) -> Result<Secret, Rejected> {
         // The position of `text` in the section is only needed for an error.
-        Secret::read(&self.name, name, text, 0).map_err(|rejected| Rejected {
+        let secret = Secret::read(&self.name, name, text, 0).map_err(|rejected| Rejected {
             line: rejected.line.map(|line| line + self.before.count() + self.lines_to(text)),
             ..rejected
+        })?;
+        // A version is part of what a value is bound to, so none is given twice.
+        if let Ok(at) = self.removed.binary_search_by(|(found, _)| found.cmp(name)) {
+            let removed = self.read_removed(name, self.removed[at].1)?;
+            if secret.oldest_version() <= removed.version {
+                return Err(Rejected::new(Kind::Versions).in_profile(&self.name).in_secret(name));
+            }
+        }
+        Ok(secret)
+    }
+
+    fn read_removed(&self, name: &SecretName, text: &'a str) -> Result<Removed, Rejected> {
+        let mut c = Cursor::new(text);
+        let read = c.expect_line(&format!("[profile.{}.removed.{name}]", self.name)).and_then(|()| {
+            let table = Removed::read(&mut c)?;
+            if c.at_end() { Ok(table) } else { c.stop(Kind::Layout) }
+        });
+        read.map_err(|stop| {
+            stop.at_line(text, self.before.count() + self.lines_to(text)).in_profile(&self.name).in_secret(name)
         })
     }
 
@@ -216,19 +243,7 @@ impl<'a> Section<'a> {
     /// # Errors
     /// [`Rejected`] if a table is not canonical.
     pub fn removed(&self) -> Result<BTreeMap<SecretName, Removed>, Rejected> {
-        let mut removed = BTreeMap::new();
-        for (name, text) in &self.removed {
-            let mut c = Cursor::new(text);
-            let read = c.expect_line(&format!("[profile.{}.removed.{name}]", self.name)).and_then(|()| {
-                let table = Removed::read(&mut c)?;
-                if c.at_end() { Ok(table) } else { c.stop(Kind::Layout) }
-            });
-            let table = read.map_err(|stop| {
-                stop.at_line(text, self.before.count() + self.lines_to(text)).in_profile(&self.name).in_secret(name)
-            })?;
-            removed.insert(name.clone(), table);
-        }
-        Ok(removed)
+        self.removed.iter().map(|(name, text)| Ok((name.clone(), self.read_removed(name, text)?))).collect()
     }
 
     /// Unwraps the grant of `device` and gives the key for the values of this profile.
@@ -297,11 +312,11 @@ impl<'a> Section<'a> {
 }
 
 /// `epoch` and the grants, which are checked before anything else is read.
-fn read_head<'a>(name: &ProfileName, c: &mut Cursor<'a>) -> Result<(u64, Vec<(DeviceName, &'a str)>), Stop> {
+fn read_head<'a>(name: &ProfileName, c: &mut Cursor<'a>) -> Result<(u64, Grants<'a>), Stop> {
     c.expect_line(&format!("[profile.{name}]"))?;
     let epoch = c.required("epoch")?;
     c.expect_line(&format!("[profile.{name}.grant]"))?;
-    let mut grants: Vec<(DeviceName, &str)> = Vec::new();
+    let mut grants = Grants::new();
     while !c.at_end() && !c.rest().starts_with('[') {
         let here = *c;
         let device: DeviceName = c.bare_key()?.parse().or_else(|_| here.stop(Kind::Layout))?;
@@ -315,6 +330,17 @@ fn read_head<'a>(name: &ProfileName, c: &mut Cursor<'a>) -> Result<(u64, Vec<(De
         c.expect("\n")?;
     }
     if grants.is_empty() { c.stop(Kind::Layout) } else { Ok((epoch, grants)) }
+}
+
+/// Adds an exposure, unless the same is on the list already or the list is full: the
+/// oldest entries say enough.
+pub(crate) fn expose(list: &mut Vec<Exposure>, exposure: Option<&Exposure>) {
+    if let Some(exposure) = exposure {
+        let known = list.iter().any(|known| known.to == exposure.to && known.why == exposure.why);
+        if !known && list.len() < MAX_ARRAY {
+            list.push(exposure.clone());
+        }
+    }
 }
 
 /// Checks 1 to 6 of section 4.
@@ -407,6 +433,47 @@ impl<'a> Body<'a> {
 }
 
 impl Profile {
+    /// A profile without secrets and, so far, without grants.
+    pub(crate) fn empty(name: &ProfileName) -> Self {
+        Self {
+            name: name.clone(),
+            epoch: 1,
+            grants: BTreeMap::new(),
+            policy: PolicyFields::default(),
+            removed: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            clock: Counts::new(),
+        }
+    }
+
+    /// Opens every value of every kept version with `old` and seals it with `new`;
+    /// with `exposed`, marks each as known to whom it says.
+    ///
+    /// # Errors
+    /// [`Rejected`] of kind value, [`Error::Crypto`].
+    pub(crate) fn reseal(&mut self, old: &ValueKey, new: &ValueKey, exposed: Option<&Exposure>) -> Result<(), Error> {
+        for (name, secret) in &mut self.secrets {
+            let reseal = |version: u64, value: &mut SealedValue| -> Result<(), Error> {
+                let binding = Binding { name: name.as_str(), version };
+                let opened = old
+                    .open(binding, value)
+                    .map_err(|_| Rejected::new(Kind::Value).in_profile(&self.name).in_secret(name))?;
+                *value = new.seal(binding, &opened)?;
+                Ok(())
+            };
+            reseal(secret.version, &mut secret.value)?;
+            expose(&mut secret.exposed, exposed);
+            if let Some(pending) = &mut secret.pending {
+                reseal(pending.version, &mut pending.value)?;
+            }
+            for earlier in &mut secret.earlier {
+                reseal(earlier.version, &mut earlier.value)?;
+                expose(&mut earlier.exposed, exposed);
+            }
+        }
+        Ok(())
+    }
+
     /// Prints the section, signed by `key` as `signature.by`.
     pub(crate) fn sign(&self, id: &Hash, signature: &SectionSignature, key: &SigningKey) -> Result<String, Error> {
         let name = &self.name;
@@ -478,12 +545,7 @@ impl Canonical for Clock {
             if counts.last_key_value().is_some_and(|(last, _)| *last >= device) {
                 return here.stop(Kind::Layout);
             }
-            // Over 2^48 it is the clock that is wrong, which has a kind of its own.
-            let count = u64::read(c).map_err(|stop| Stop {
-                kind: if stop.kind == Kind::Bounds { Kind::Clock } else { stop.kind },
-                ..stop
-            })?;
-            counts.insert(device, count);
+            counts.insert(device, u64::read(c)?);
             if !c.take(", ") {
                 break;
             }

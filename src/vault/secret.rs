@@ -265,6 +265,11 @@ impl Secret {
         }
     }
 
+    /// The lowest version that is kept of this secret.
+    pub(crate) fn oldest_version(&self) -> u64 {
+        self.earlier.last().map_or(self.version, |earlier| earlier.version)
+    }
+
     /// The highest version that was given to a value of this secret.
     #[must_use]
     pub fn newest_version(&self) -> u64 {
@@ -387,7 +392,7 @@ impl Canonical for Keep {
         let number = if c.take("0") { 0 } else { u64::read(c)? };
         match u8::try_from(number) {
             Ok(number) if usize::from(number) <= MAX_ARRAY => Ok(Self(number)),
-            _ => here.stop(Kind::Bounds),
+            _ => here.stop(Kind::Layout),
         }
     }
 

@@ -132,7 +132,7 @@ impl<'a> Cursor<'a> {
         let rest = self.rest();
         let end = memchr::memchr2(b'"', b'\n', rest.as_bytes()).unwrap_or(rest.len());
         if end > max {
-            return self.stop(Kind::Bounds);
+            return self.stop(Kind::Layout);
         }
         let found = &rest[..end];
         self.offset += end;
@@ -369,7 +369,7 @@ impl Canonical for Text {
             };
             text.push_str(&rest[..plain]);
             if text.len() > MAX_TEXT {
-                return here.stop(Kind::Bounds);
+                return here.stop(Kind::Layout);
             }
             cursor.offset += plain;
             if cursor.take("\"") {
@@ -382,11 +382,7 @@ impl Canonical for Text {
                 return cursor.stop(Kind::Layout);
             }
         }
-        match text.parse() {
-            Ok(text) => Ok(text),
-            Err(TextError::TooLong) => here.stop(Kind::Bounds),
-            Err(_) => here.stop(Kind::Layout),
-        }
+        text.parse().or_else(|_| here.stop(Kind::Layout))
     }
 
     fn print(&self, out: &mut String) {
@@ -413,7 +409,7 @@ impl Canonical for u64 {
         }
         match text.parse() {
             Ok(number) if number <= MAX_INTEGER => Ok(number),
-            _ => here.stop(Kind::Bounds),
+            _ => here.stop(Kind::Layout),
         }
     }
 

@@ -130,6 +130,8 @@ class Team:
         rule(member in self.members, f"no member {member}")
         for device in [n for n, d in self.devices.items() if d.member == member]:
             self.leave(device)
+        if self.members[member].admin:
+            self.recovery = None  # rule A, with or without devices
         del self.members[member]
 
     def parents(self, c):
@@ -233,6 +235,7 @@ def check_profile(p, team, vault_id):
     for secret_name, secret in p["secrets"].items():
         chain = [secret[k]["version"] for k in ("pending",) if k in secret] + [secret["version"]]
         chain += [e["version"] for e in secret["earlier"]]
+        chain += [p["removed"][secret_name]["version"]] if secret_name in p["removed"] else []
         need(all(a > b for a, b in zip(chain, chain[1:])), "versions", f"{where}: {secret_name}: {chain}")
 
 

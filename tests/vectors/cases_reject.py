@@ -1544,3 +1544,17 @@ def value_pending():
     v = rich()
     v.content().secrets["API_KEY"]["pending"]["seal"] = {"tweak": flip}
     return v, v.identity(A).text
+
+
+def set_again(version):
+    def make():
+        v = small()
+        v.content().removed["TOKEN"] = {
+            "version": version, "removed_at": Date("2026-03-01T00:00:00Z"), "removed_by": A,
+            "exposed": [{"at": Date("2026-02-01T00:00:00Z"), "why": "a leak"}]}
+        return v
+    return make
+
+
+add("versions", "versions-removed-equal", "A secret was set again with the version it was removed at.", set_again(4))
+add("versions", "versions-removed-above", "A secret was set again below the version it was removed at.", set_again(9))

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the test vectors of the file format: valid/, reject/ and example.md.
+"""Writes the test vectors of the file format: valid/, reject/
+and the worked example at the end of docs/format.md.
 
 Run it with the packages that tests/reader/vault_reader.py names. It uses the
 writer beside the reader, and nothing random: the same program gives the same
@@ -33,7 +34,10 @@ def main():
                       **({"identity": identity} if identity else {}), "why": case.why})
     lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in index)
     (HERE / "reject" / "index.json").write_text(f"[\n{lines}\n]\n")
-    (HERE / "example.md").write_text(example.text(cases_valid.CASES["example"][1]()))
+    # Section 10 is the last of the document.
+    document = HERE.parents[1] / "docs" / "format.md"
+    before = document.read_text().split("## 10. ")[0]
+    document.write_text(before + example.text(cases_valid.CASES["example"][1]()))
     print(f"{len(cases_valid.CASES)} valid, {len(index)} rejected")
 
 

@@ -212,7 +212,7 @@ fn verify(cx: &Context, ui: &mut Ui, opened: &Opened, deep: bool, json: bool) ->
             let kind = ui.paint(if total.ok { Tone::Faint } else { Tone::Bad }, &finding.kind);
             let device = finding.device.as_deref().unwrap_or("_");
             let place = finding.sequence.map_or_else(String::new, |sequence| format!(" record {sequence}"));
-            ui.line(&format!("{kind}  {device}{place}: {}", crate::cli::ui::clean(&finding.detail)));
+            ui.line(&format!("{kind}  {device}{place}: {}", finding.detail));
         }
         let (word, tone) = if total.ok { ("ok", Tone::Good) } else { ("not whole", Tone::Bad) };
         let word = ui.paint(tone, word);

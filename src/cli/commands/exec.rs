@@ -13,7 +13,7 @@ use vault::{Earlier, Effective, PolicyFields, Secret, SecretName};
 use crate::cli::args::Pair;
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
-use crate::cli::record::Use;
+use crate::cli::record::{Use, name_overrides};
 use crate::cli::ui::Ui;
 
 /// Run a command with secrets in its environment
@@ -58,7 +58,7 @@ pub(crate) struct Args {
     allow_names: Vec<String>,
 
     /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
@@ -187,12 +187,11 @@ fn start(
 /// `VLT_FILE` and `VLT_PROFILE` for what `--vault` and `--profile` said.
 fn chosen_by_option(cx: &Context, opened: &Opened) -> Vec<(&'static str, String)> {
     let mut chosen = Vec::new();
-    if cx.globals.vault.is_some() {
-        if let Some(path) =
+    if cx.globals.vault.is_some()
+        && let Some(path) =
             std::fs::canonicalize(&opened.path).ok().and_then(|path| path.into_os_string().into_string().ok())
-        {
-            chosen.push(("VLT_FILE", path));
-        }
+    {
+        chosen.push(("VLT_FILE", path));
     }
     if let Some(profile) = cx.globals.profile.as_ref().filter(|_| cx.profile_by_option()) {
         chosen.push(("VLT_PROFILE", profile.to_string()));
@@ -316,8 +315,7 @@ fn describe(args: &Args, effective: &Effective<'_>, wanted: &[Wanted], program: 
     });
     let mut used = Use::of("exec", &effective.sections()[0], names.collect());
     used.command = Some(program.argv0.to_string_lossy().chars().take(1000).collect());
-    let dangerous = wanted.iter().filter(|wanted| vault::exec::names::changes_how_programs_run(&wanted.variable));
-    used.overrides.extend(dangerous.map(|wanted| format!("allow-name:{}", wanted.variable)));
+    used.overrides = name_overrides(wanted.iter().map(|wanted| wanted.variable.as_str()));
     used.overrides.extend(args.pristine.then(|| "pristine".to_owned()));
     used
 }

@@ -70,10 +70,10 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
 fn open(cx: &Context, ui: &mut Ui) -> Result<Result<Opened, Rejected>, CommandError> {
     let (path, _) = cx.vault_path()?;
     let place = Place::of(&path)?;
-    if let Known::Id(id) = Places::load(cx.directories())?.known(&place) {
-        if Vault::claimed_id(&read_vault(&path)?).is_some_and(|claimed| claimed.to_string() != id) {
-            return Ok(Err(Rejected { rule: Some("this place had another vault before"), ..Rejected::new(Kind::Id) }));
-        }
+    if let Known::Id(id) = Places::load(cx.directories())?.known(&place)
+        && Vault::claimed_id(&read_vault(&path)?).is_some_and(|claimed| claimed.to_string() != id)
+    {
+        return Ok(Err(Rejected { rule: Some("this place had another vault before"), ..Rejected::new(Kind::Id) }));
     }
     match cx.open(ui) {
         Ok(opened) => Ok(Ok(opened)),
@@ -168,7 +168,7 @@ fn profile_values(
 fn print(ui: &mut Ui, report: &Report, values: Option<usize>) {
     for finding in &report.findings {
         let kind = ui.paint(Tone::Bad, &finding.kind);
-        ui.line(&format!("{kind}  {}", crate::cli::ui::clean(&finding.detail)));
+        ui.line(&format!("{kind}  {}", finding.detail));
     }
     if !report.ok {
         let count = report.findings.len();
