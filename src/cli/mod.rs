@@ -8,6 +8,7 @@ mod error;
 mod exit;
 mod git;
 mod input;
+mod later;
 mod program;
 mod readback;
 mod record;
@@ -29,6 +30,7 @@ use commands as run_as;
 use context::Context;
 use error::CommandError;
 use exit::Exit;
+use later::Later;
 use ui::Ui;
 
 /// Keep API keys encrypted in the repository, and give them to programs
@@ -55,44 +57,40 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 #[allow(clippy::large_enum_variant, reason = "made once per run")]
 enum Command {
-    Init(run_as::init::Args),
-    Trust(run_as::trust::Args),
-    Which(run_as::which::Args),
-    Set(run_as::set::Args),
-    Get(run_as::get::Args),
+    Init(Later<run_as::init::Args>),
+    Trust(Later<run_as::trust::Args>),
+    Which(Later<run_as::which::Args>),
+    Set(Later<run_as::set::Args>),
+    Get(Later<run_as::get::Args>),
     #[command(visible_alias = "ls")]
-    List(run_as::list::Args),
-    Show(run_as::show::Args),
+    List(Later<run_as::list::Args>),
+    Show(Later<run_as::show::Args>),
     #[command(visible_alias = "remove")]
-    Rm(run_as::rm::Args),
+    Rm(Later<run_as::rm::Args>),
     #[command(visible_alias = "move")]
-    Mv(run_as::mv::Args),
+    Mv(Later<run_as::mv::Args>),
     #[command(visible_alias = "copy")]
-    Cp(run_as::cp::Args),
-    Exec(run_as::exec::Args),
-    Import(run_as::import::Args),
-    Export(run_as::export::Args),
-    Join(run_as::join::Args),
-    Member(run_as::member::Args),
-    Rotation(run_as::rotation::Args),
-    Rotate(run_as::rotate::Args),
-    Profile(run_as::profile::Args),
-    Recover(run_as::recover::Args),
-    Recovery(run_as::recovery::Args),
-    Identity(run_as::identity::Args),
-    Verify(run_as::verify::Args),
-    Audit(run_as::audit::Args),
-    Doctor(run_as::doctor::Args),
-    Config(run_as::config::Args),
+    Cp(Later<run_as::cp::Args>),
+    Exec(Later<run_as::exec::Args>),
+    Import(Later<run_as::import::Args>),
+    Export(Later<run_as::export::Args>),
+    Join(Later<run_as::join::Args>),
+    Member(Later<run_as::member::Args>),
+    Rotation(Later<run_as::rotation::Args>),
+    Rotate(Later<run_as::rotate::Args>),
+    Profile(Later<run_as::profile::Args>),
+    Recover(Later<run_as::recover::Args>),
+    Recovery(Later<run_as::recovery::Args>),
+    Identity(Later<run_as::identity::Args>),
+    Verify(Later<run_as::verify::Args>),
+    Audit(Later<run_as::audit::Args>),
+    Doctor(Later<run_as::doctor::Args>),
+    Config(Later<run_as::config::Args>),
 }
 
 /// Runs one command line and gives the exit status.
 pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
-    let parsed = Cli::command().try_get_matches_from(&arguments).and_then(|matches| {
-        let name = matches.subcommand_name().unwrap_or_default().to_owned();
-        Ok((Cli::from_arg_matches(&matches)?, name))
-    });
-    let (cli, name) = match parsed {
+    let (cli, name) = match parse(&arguments) {
         Ok(parsed) => parsed,
         Err(error) => {
             let command = usage::command_of(Cli::command(), &arguments);
@@ -132,6 +130,25 @@ fn failure(exit: Exit, is_exec: bool) -> u8 {
         _ if is_exec => Exit::Exec as u8,
         exit => exit as u8,
     }
+}
+
+/// Reads the command line; gives the command's name as well.
+fn parse(arguments: &[OsString]) -> Result<(Cli, String), clap::Error> {
+    let read = |command: &mut clap::Command| {
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        let name = matches.subcommand_name().unwrap_or_default().to_owned();
+        Ok((Cli::from_arg_matches(&matches)?, name))
+    };
+    // Never dropped: the process is about to end, or to become another one.
+    let mut command = std::mem::ManuallyDrop::new(Cli::command());
+    read(&mut command).or_else(|error: clap::Error| {
+        if error.kind() == clap::error::ErrorKind::DisplayVersion {
+            return Err(error);
+        }
+        // Help and errors are worded with every command in view.
+        later::describe_all();
+        read(&mut Cli::command())
+    })
 }
 
 fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), CommandError> {
