@@ -1095,6 +1095,11 @@ fn a_verifier_written_from_the_document_agrees() {
         vector(&dir, "not_anchored", text(&lines[..9]).as_bytes(), &anchors[..1]),
         vector(&dir, "cut", text(&lines[..9]).as_bytes(), &anchors),
         vector(&dir, "cut_within_a_line", &whole.as_bytes()[..whole.len() - 100], &anchors),
+        {
+            let fixture = segmented();
+            let log: Vec<u8> = segments(&fixture).iter().flat_map(|file| fs::read(file).unwrap()).collect();
+            vector(&dir, "several_files", &log, &[])
+        },
         vector(&dir, "crlf", whole.replace('\n', "\r\n").as_bytes(), &anchors),
     ];
     for n in 0..lines.len() {
@@ -1149,6 +1154,100 @@ fn a_verifier_written_from_the_document_agrees() {
             assert_eq!(verdict["at"], first.unwrap().sequence.unwrap(), "{}: {report:#?}", dir.display());
         }
     }
+}
+
+/// A thousand records: four devices, some days, many key epochs.
+fn thousand() -> Vec<(String, Vec<String>)> {
+    let devices = ["alice-laptop", "alice-phone", "bob-laptop", "ci"];
+    let logs = devices.iter().enumerate().map(|(n, device)| {
+        let dir = scratch();
+        let place = place(dir.path(), b"vault", Some(device));
+        let mut log = Log::new(place.clone(), TIMEOUT).unwrap();
+        let certify = |key: &vault::audit::EpochKey| Some(key.certify(&device_key()));
+        let mut now = start();
+        let mut head = 0;
+        while head < 250 {
+            // Bursts, pauses, nights, and once a clock that is set back.
+            let seconds = [5, 5, 40, 900, 5, 2000, 5, 5, 30_000][head as usize % 9] + n as u64;
+            now = if head == 120 { now.minus(Span::days(1)) } else { now.plus(Span::from_seconds(seconds)) };
+            let (action, outcome) =
+                [("exec", Outcome::Done), ("get", Outcome::Done), ("get", Outcome::Refused), ("set", Outcome::Failed)]
+                    [head as usize % 4];
+            head = log.record(&event(action, outcome), &origin(), now, Some(&certify)).unwrap().head.sequence;
+        }
+        let lines = fs::read_to_string(place.log_path(1)).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
+        ((*device).to_owned(), lines)
+    });
+    logs.collect()
+}
+
+#[test]
+fn every_mutation_of_a_thousand_records_is_noticed_at_the_right_record() {
+    let logs = thousand();
+    let keys = [device_key().public()];
+    let records: usize = logs.iter().map(|(_, lines)| lines.len()).sum();
+    assert!((1000..1100).contains(&records), "{records}");
+    let mut mutations = 0;
+    for (at, (device, whole)) in logs.iter().enumerate() {
+        let anchors = [anchor(whole)];
+        let expect = Expect { device: Some(device), ..expect(&keys, &anchors) };
+        let report = verify(text(whole).as_bytes(), &expect, true).unwrap();
+        assert!(report.is_ok() && report.epochs > 10 && report.findings.is_empty(), "{report:#?}");
+        let (other_device, other) = &logs[(at + 1) % logs.len()];
+        assert_ne!(device, other_device);
+        let mut check = |lines: &[String], kinds: &[Kind], sequence: &[u64], what: &str| {
+            mutations += 1;
+            let report = verify(text(lines).as_bytes(), &expect, false).unwrap();
+            let first = report.findings.iter().find(|finding| finding.kind.severity() == Severity::Failure);
+            let first = first.unwrap_or_else(|| panic!("{device}, {what}: nothing found"));
+            assert!(kinds.contains(&first.kind), "{device}, {what}: {first:?}");
+            assert!(sequence.contains(&first.sequence.unwrap()), "{device}, {what}: {first:?}");
+        };
+        let last = whole.len() - 1;
+        // All of them take minutes without optimization; seven shares no factor with the bursts.
+        let step = if cfg!(debug_assertions) { 7 } else { 1 };
+        for n in (0..whole.len()).step_by(step).chain([last]) {
+            let sequence = n as u64 + 1;
+            let with = |change: &dyn Fn(&mut Vec<String>)| {
+                let mut lines = whole.clone();
+                change(&mut lines);
+                lines
+            };
+            let edits = [("\"tty\":false", "\"tty\":true"), ("\"user\":\"alice\"", "\"user\":\"mallory\"")];
+            for (from, to) in edits {
+                let lines = with(&|lines| lines[n] = lines[n].replacen(from, to, 1));
+                let kinds = [Kind::Edited, if n == last { Kind::BadSignature } else { Kind::Edited }];
+                check(&lines, &kinds, &[sequence], &format!("{sequence} edited"));
+            }
+            let gone = if n == last { Kind::CutTail } else { Kind::Missing };
+            check(&with(&|lines| drop(lines.remove(n))), &[gone], &[sequence], &format!("{sequence} deleted"));
+            for to in [n + 1, whole.len(), (n + 100) % whole.len()] {
+                let lines = with(&|lines| lines.insert(to, whole[n].clone()));
+                check(&lines, &[Kind::Duplicate, Kind::Order], &[sequence], &format!("{sequence} again at {to}"));
+            }
+            if n != last {
+                let lines = with(&|lines| lines.swap(n, n + 1));
+                check(&lines, &[Kind::Order], &[sequence, sequence + 1], &format!("{sequence} behind the next"));
+            }
+            if n > 0 {
+                check(&whole[..n], &[Kind::CutTail], &[sequence], &format!("cut before {sequence}"));
+                let foreign = other[n.min(other.len() - 1)].clone();
+                let lines = with(&|lines| lines.insert(n, foreign.clone()));
+                check(&lines, &[Kind::ForeignDevice], &[sequence], &format!("foreign at {sequence}"));
+                let lines = with(&|lines| lines.insert(n, "garbage".into()));
+                check(&lines, &[Kind::Malformed], &[sequence], &format!("garbage at {sequence}"));
+            }
+        }
+        check(&[], &[Kind::Removed], &[1], "emptied");
+        check(other, &[Kind::ForeignDevice], &[1], "another device's");
+        // What the document says is not noticed: a tail behind the last anchor, gone.
+        for n in 1..whole.len() {
+            let anchors = [anchor(&whole[..n])];
+            let unanchored = Expect { anchors: &anchors, ..expect.clone() };
+            assert!(verify(text(&whole[..n]).as_bytes(), &unanchored, false).unwrap().is_ok(), "{n}");
+        }
+    }
+    assert!(mutations > if cfg!(debug_assertions) { 1300 } else { 9000 }, "{mutations}");
 }
 
 #[test]
