@@ -103,6 +103,7 @@ pub struct Records<R> {
     /// Lines that are no records, until the next record says what they are.
     bad: VecDeque<u64>,
     held: Option<Entry>,
+    ended: bool,
 }
 
 /// Lines without a record that are kept until a record comes.
@@ -111,7 +112,17 @@ const MAX_BAD: usize = 64;
 impl<R: BufRead> Records<R> {
     /// Reads from `reader` what `filter` takes.
     pub fn new(reader: R, filter: Filter) -> Self {
-        Self { reader, filter, line: Vec::new(), number: 0, used: 0, growing: false, bad: VecDeque::new(), held: None }
+        Self {
+            reader,
+            filter,
+            line: Vec::new(),
+            number: 0,
+            used: 0,
+            growing: false,
+            bad: VecDeque::new(),
+            held: None,
+            ended: false,
+        }
     }
 
     /// As [`Records::new`], but leaves a last line without an LF for later.
@@ -155,6 +166,10 @@ impl<R: BufRead> Iterator for Records<R> {
                 let bad = self.bad.pop_front().map(|line| Err(Error::Malformed { line }));
                 return bad.or_else(|| self.held.take().map(Ok));
             }
+            // Behind a line that is longer than any record nothing is a line.
+            if self.ended {
+                return self.bad.pop_front().map(|line| Err(Error::Malformed { line }));
+            }
             let found = match next_line(&mut self.reader, &mut self.line) {
                 Ok(found) => found,
                 Err(reason) => return Some(Err(Error::Read(reason))),
@@ -169,7 +184,8 @@ impl<R: BufRead> Iterator for Records<R> {
             }
             self.number += 1;
             self.used += self.line.len() as u64 + 1;
-            if found == Line::TooLong || (found == Line::Complete && !self.take_line()) {
+            self.ended = found == Line::TooLong;
+            if self.ended || (found == Line::Complete && !self.take_line()) {
                 self.bad.push_back(self.number);
             }
         }

@@ -34,7 +34,7 @@ pub fn verify(mut reader: impl BufRead, expect: &Expect<'_>, deep: bool) -> Resu
             Line::Incomplete => walk.last_line(&line),
             Line::TooLong => {
                 walk.long_line();
-                false
+                break;
             }
         };
         if accepted {

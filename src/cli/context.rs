@@ -4,6 +4,7 @@
 //! ([`Context::sections`]), and for values becomes an [`Actor`]. Every use and
 //! every change goes through `record.rs`, which pairs it with its audit record.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,10 +14,12 @@ use vault::clock::{Clock, Timestamp};
 use vault::config::{self, Directories, Known, Overdue, Place, Places, Rollback, Settings, Variables};
 use vault::crypto::{Hash, IdentityKey, ValueKey};
 use vault::exec::process::Original;
+use vault::secret_value::SecretValue;
 use vault::{DeviceName, Effective, Memory, ProfileName, SecretName, Section, Vault, store};
 
 use super::args::Globals;
 use super::commands::audit::{Readable, own_entries};
+use super::commands::member::Reads;
 use super::error::CommandError;
 use super::record::Attempt;
 use super::ui::Ui;
@@ -37,6 +40,10 @@ pub(crate) struct Context {
     /// The vault of this place, once it is known to be trusted.
     pub(super) known: Cell<Option<Hash>>,
     pub(super) acting: RefCell<Option<DeviceName>>,
+    /// The identity, for commands of several steps: a passphrase is asked for once,
+    /// and the descriptor it may come from can be read only once.
+    kept_identity: RefCell<Option<SecretValue>>,
+    keeps_identity: Cell<bool>,
     /// Whose device that is.
     pub(super) member: RefCell<Option<String>>,
 }
@@ -77,6 +84,8 @@ impl Context {
             attempt: RefCell::new(None),
             known: Cell::new(None),
             acting: RefCell::new(None),
+            kept_identity: RefCell::new(None),
+            keeps_identity: Cell::new(false),
             member: RefCell::new(None),
         }
     }
@@ -109,6 +118,21 @@ impl Context {
 
     pub(crate) fn settings(&self) -> &Settings {
         self.settings.as_ref().expect("`load` runs before every command")
+    }
+
+    /// What to type next after an error; where a directory of ours is at fault, the variable to set.
+    pub(crate) fn hint(&self, error: &CommandError) -> Option<Cow<'static, str>> {
+        let (path, directories) = error.unusable_path().zip(self.directories.as_ref()).unzip();
+        let within = |ours: &Path| path.is_some_and(|path| path.starts_with(ours) || ours.starts_with(path));
+        match directories {
+            Some(ours) if within(&ours.state) => {
+                Some("set VLT_STATE_DIR to a directory that can be written to; see docs/docker.md".into())
+            }
+            Some(ours) if within(&ours.config) => {
+                Some("set VLT_CONFIG_DIR to a directory that can be read and written".into())
+            }
+            _ => error.hint(),
+        }
     }
 
     /// The profile asked for, or `default`.
@@ -236,15 +260,59 @@ impl Context {
 
     /// The identity of this device, unlocked, and the device it is in this vault.
     pub(crate) fn actor(&self, ui: &mut Ui, opened: &Opened) -> Result<Actor, CommandError> {
-        let identity = unlock::identity(self, ui, &opened.vault)?;
+        let identity = self.identity(ui, opened)?;
         let device = opened.vault.team().device_of(&identity.recipient()).ok_or(vault::Error::NotAMember)?;
         self.acts_as(&opened.vault, Some(&device));
+        self.remember_device(opened, &device)?;
+        Ok(Actor { identity, device })
+    }
+
+    /// Remembers which device this machine is, so that refusals go into its log too.
+    pub(crate) fn remember_device(&self, opened: &Opened, device: &DeviceName) -> Result<(), CommandError> {
         let mut memory = opened.memory.borrow_mut();
-        if memory.device() != Some(&device) {
-            memory.act_as(&device);
+        if memory.device() != Some(device) {
+            memory.act_as(device);
             memory.save(&opened.state, self.globals.lock_timeout()).map_err(vault::Error::from)?;
         }
-        Ok(Actor { identity, device })
+        Ok(())
+    }
+
+    /// What the logs on this machine record of some devices giving out values.
+    pub(crate) fn reads_by(&self, opened: &Opened, devices: &[DeviceName]) -> Result<Reads, CommandError> {
+        let uses = audit::Filter { uses: true, ..audit::Filter::default() };
+        let homes = self.homes(opened)?;
+        let mut reads = Reads::default();
+        for entry in Readable::new(own_entries(self, opened, &audit::Filter::default())?) {
+            let record = entry?.record;
+            let theirs = record.device.as_ref().is_some_and(|by| devices.iter().any(|device| device.as_str() == by));
+            reads.log_known |= theirs;
+            let (true, Some(profile)) = (theirs && uses.takes(&record), &record.profile) else { continue };
+            for listed in &record.names {
+                let name = audit::secret_of(listed);
+                let home = homes.of(profile, name).to_owned();
+                let seen = reads.by_secret.entry((home, name.to_owned())).or_insert((0, record.at));
+                *seen = (seen.0 + 1, seen.1.max(record.at));
+            }
+        }
+        Ok(reads)
+    }
+
+    /// From here on the identity is unlocked once and kept until the command ends.
+    pub(crate) fn keep_identity(&self) {
+        self.keeps_identity.set(true);
+    }
+
+    fn identity(&self, ui: &mut Ui, opened: &Opened) -> Result<IdentityKey, CommandError> {
+        if let Some(text) = &*self.kept_identity.borrow() {
+            // The text goes back into an identity, and nowhere else.
+            let text = std::str::from_utf8(text.reveal()).map_err(|_| CommandError::Internal("a kept identity"))?;
+            return Ok(IdentityKey::parse(text)?);
+        }
+        let identity = unlock::identity(self, ui, &opened.vault)?;
+        if self.keeps_identity.get() {
+            self.kept_identity.replace(Some(identity.to_text()));
+        }
+        Ok(identity)
     }
 
     /// Who the records of this run speak of.
@@ -342,6 +410,11 @@ impl Context {
         let meant = names.filter(|found| is_near(found, name.as_str())).min().map(str::to_owned);
         CommandError::NoSecret { profile: profile.clone(), name: name.clone(), meant }
     }
+}
+
+/// Every profile of the vault.
+pub(crate) fn all_profiles(opened: &Opened) -> Vec<ProfileName> {
+    opened.vault.team().profiles().keys().cloned().collect()
 }
 
 /// Reads a vault file; what is there instead of one is named.

@@ -3,10 +3,10 @@
 //! Every failure has an exit code and, where there is something to type, a hint.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use vault::crypto::Hash;
-use vault::{Kind, ProfileName, SecretName, audit, config, exec, identity, interchange, store};
+use vault::{Kind, MemberName, ProfileName, SecretName, audit, config, exec, identity, interchange, store};
 
 use super::exit::Exit;
 
@@ -29,6 +29,20 @@ pub(crate) enum CommandError {
     Import(#[from] interchange::Error),
     #[error("{0}")]
     Crypto(#[from] vault::crypto::Error),
+    #[error("{0}")]
+    Request(#[from] vault::team::RequestError),
+    #[error("the request is for another vault: {0}")]
+    OtherVaultsRequest(Hash),
+    #[error("this is the device you are using")]
+    OwnDevice,
+    #[error("there is no recovery device in this vault")]
+    NoRecovery,
+    #[error("that is not this vault's recovery code, or no longer; or the sealed identity is damaged")]
+    WrongCode,
+    #[error("no admin {0}")]
+    NoAdmin(MemberName),
+    #[error("profile {0} holds secrets")]
+    ProfileNotEmpty(ProfileName),
 
     #[error("{message}")]
     Usage { message: String },
@@ -61,6 +75,8 @@ pub(crate) enum CommandError {
     OtherVault { path: PathBuf, known: Hash },
     #[error("the vault here is {id}, which is not what VLT_VAULT_ID asks for")]
     NotTheVaultAsked { id: Hash },
+    #[error("no vault was made at {}: other working trees of this clone have the vault {id}", path.display())]
+    CloneHasVault { path: PathBuf, id: String },
     #[error("{} is known as two different vaults, one by its path and one by its clone", path.display())]
     ConflictingPlaces { path: PathBuf },
     #[error("nothing was changed: {0}")]
@@ -75,6 +91,25 @@ pub(crate) enum CommandError {
     NoPrevious(SecretName),
     #[error("{name} is not for {program}: its scope names other programs")]
     OutOfScope { name: SecretName, program: String },
+
+    #[error("overdue for rotation, and the policy refuses it: {}", names(.0))]
+    Stale(Vec<SecretName>),
+    #[error("{0}")]
+    Rotator(#[from] vault::rotation::rotator::Error),
+    #[error("{what} failed: {why}")]
+    Program { what: String, why: String },
+    #[error("the new value was not promoted, it stays pending: {error}")]
+    NotPromoted { name: SecretName, error: Box<CommandError> },
+    #[error("nothing verified the pending value of {0}")]
+    Unverified(SecretName),
+    #[error("the pending value of {0} is not the one that was verified")]
+    OtherPending(SecretName),
+    #[error("{name} in profile {profile} comes from profile {from}, which it extends")]
+    Inherited { name: SecretName, profile: ProfileName, from: ProfileName },
+    #[error("{0} still has a replaced value that was not revoked")]
+    NotRevoked(SecretName),
+    #[error("{0} has no replaced value that waits to be revoked")]
+    NothingToRevoke(SecretName),
 
     #[error("cannot read the terminal: {0}")]
     Terminal(std::io::Error),
@@ -107,6 +142,10 @@ pub(crate) enum CommandError {
     Said(Exit),
 }
 
+fn names(names: &[SecretName]) -> String {
+    names.iter().map(SecretName::as_str).collect::<Vec<_>>().join(", ")
+}
+
 impl CommandError {
     pub(crate) fn usage(message: String) -> Self {
         Self::Usage { message }
@@ -126,11 +165,18 @@ impl CommandError {
             Self::Vault(vault::Error::NoGrant { .. }) => "no-grant",
             Self::Vault(vault::Error::NoWrite { .. }) => "no-write",
             Self::Vault(vault::Error::NotAdmin(_)) => "not-admin",
+            Self::Vault(vault::Error::NotAllowed(_)) => "not-allowed",
             Self::Vault(vault::Error::Pin(_)) | Self::BehindForWriting(_) => "rollback-or-fork",
             Self::OtherVault { .. } | Self::NotTheVaultAsked { .. } | Self::ConflictingPlaces { .. } => "other-vault",
             Self::UnknownPlace { .. } => "unknown-place",
-            Self::Identity(_) => "not-unlocked",
+            Self::Identity(_) | Self::WrongCode => "not-unlocked",
             Self::OutOfScope { .. } => "out-of-scope",
+            Self::Stale(_) => "overdue",
+            Self::Vault(vault::Error::SameValue { .. }) => "same-value",
+            Self::Vault(vault::Error::Pending(_)) => "pending",
+            Self::Rotator(_) => "rotator-answer",
+            Self::Program { .. } => "program-failed",
+            Self::Unverified(_) => "unverified",
             Self::DangerousName(_) => "dangerous-name",
             Self::Exec(exec::Error::NotFound { .. }) => "not-found",
             Self::Exec(exec::Error::NotExecutable { .. }) => "not-executable",
@@ -161,9 +207,26 @@ impl CommandError {
             | Self::NotConfirmed
             | Self::NoAnchors
             | Self::Import(_)
-            | Self::Vault(V::Bound(_))
+            | Self::Request(_)
+            | Self::OtherVaultsRequest(_)
+            | Self::ProfileNotEmpty(_)
+            | Self::Vault(V::AdminHasAll(_))
+            | Self::Vault(V::Bound(_) | V::Crypto(vault::crypto::Error::UnsupportedRecipient))
+            | Self::Inherited { .. }
             | Self::VaultExists { .. } => Exit::Usage,
-            Self::Vault(V::NoProfile(_) | V::NoSecret { .. })
+            Self::NotPromoted { error, .. } => error.exit(),
+            Self::Vault(
+                V::NoProfile(_)
+                | V::NoSecret { .. }
+                | V::NoMember(_)
+                | V::NoDevice(_)
+                | V::NoPending(_)
+                | V::NoVersion { .. }
+                | V::NotRemoved(_),
+            )
+            | Self::NoRecovery
+            | Self::NothingToRevoke(_)
+            | Self::NoAdmin(_)
             | Self::NoVaultFile { .. }
             | Self::NoProfile { .. }
             | Self::NoSecret { .. }
@@ -172,8 +235,11 @@ impl CommandError {
             | Self::NoLogs { .. }
             | Self::Audit(audit::Error::Empty)
             | Self::Config(config::Error::NotFound { .. }) => Exit::Missing,
-            Self::Vault(V::NotAMember | V::NoGrant { .. }) | Self::Identity(_) => Exit::Locked,
-            Self::Vault(V::Rejected(_) | V::Pin(vault::PinError::Store(store::Error::Busy { .. }))) => Exit::Untrusted,
+            Self::Vault(V::NotAMember | V::NoGrant { .. }) | Self::Identity(_) | Self::WrongCode => Exit::Locked,
+            Self::Vault(V::Rejected(_))
+            | Self::Config(config::Error::Damaged { .. } | config::Error::TooNew { .. }) => Exit::Untrusted,
+            Self::Vault(V::Pin(vault::PinError::Store(store::Error::Busy { .. })))
+            | Self::Config(config::Error::Store(store::Error::Busy { .. })) => Exit::Conflict,
             Self::Vault(V::Pin(vault::PinError::Store(_))) => Exit::Io,
             Self::Vault(V::Pin(_))
             | Self::NotAVaultFile(_)
@@ -181,13 +247,25 @@ impl CommandError {
             | Self::OtherVault { .. }
             | Self::NotTheVaultAsked { .. }
             | Self::ConflictingPlaces { .. }
+            | Self::CloneHasVault { .. }
             | Self::BehindForWriting(_)
             | Self::OtherCheckpoint { .. }
             | Self::Audit(audit::Error::Tampered { .. } | audit::Error::Checkpoint) => Exit::Untrusted,
-            Self::Vault(V::NoWrite { .. } | V::NotAdmin(_)) | Self::OutOfScope { .. } | Self::DangerousName(_) => {
-                Exit::Forbidden
-            }
-            Self::Vault(V::NameUsed { .. } | V::Store(store::Error::Busy { .. }))
+            Self::Vault(V::NoWrite { .. } | V::NotAdmin(_) | V::NotAllowed(_) | V::Unfit { .. })
+            | Self::OwnDevice
+            | Self::OutOfScope { .. }
+            | Self::DangerousName(_)
+            | Self::Stale(_)
+            | Self::Unverified(_) => Exit::Forbidden,
+            Self::Vault(
+                V::NameUsed { .. }
+                | V::SecretExists { .. }
+                | V::SameValue { .. }
+                | V::Pending(_)
+                | V::Store(store::Error::Busy { .. }),
+            )
+            | Self::OtherPending(_)
+            | Self::NotRevoked(_)
             | Self::Store(store::Error::Busy { .. })
             | Self::Audit(audit::Error::Store(store::Error::Busy { .. })) => Exit::Conflict,
             Self::Exec(exec::Error::NotFound { .. } | exec::Error::InterpreterNotFound { .. }) => Exit::NotFound,
@@ -199,6 +277,20 @@ impl CommandError {
                 | config::Error::NotDescriptor { .. },
             ) => Exit::Usage,
             _ => Exit::Io,
+        }
+    }
+
+    /// The file or directory that the system would not let us use.
+    pub(crate) fn unusable_path(&self) -> Option<&Path> {
+        match self {
+            Self::Store(error)
+            | Self::Vault(vault::Error::Store(error) | vault::Error::Pin(vault::PinError::Store(error)))
+            | Self::Config(config::Error::Store(error))
+            | Self::Audit(audit::Error::Store(error)) => match error {
+                store::Error::Io { path, .. } => Some(path),
+                _ => None,
+            },
+            _ => None,
         }
     }
 
@@ -214,12 +306,6 @@ impl CommandError {
             }
             Self::Config(config::Error::NoHome { variable, .. }) => {
                 format!("set {variable} to a directory that can be written to").into()
-            }
-            Self::Store(store::Error::Io { path, .. })
-            | Self::Audit(audit::Error::Store(store::Error::Io { path, .. }))
-                if path.to_string_lossy().contains("vault") && !path.ends_with("vault.toml") =>
-            {
-                "set VLT_STATE_DIR to a directory that can be written to; see docs/docker.md".into()
             }
             Self::ValueAsArgument => {
                 "type `vault set NAME` and enter it there, or pipe it into `vault set NAME -`".into()
@@ -244,6 +330,10 @@ impl CommandError {
             Self::OtherVault { .. } => {
                 "somebody may have replaced the file; if it was meant, move it elsewhere and use it from there".into()
             }
+            Self::CloneHasVault { .. } => {
+                "take its `vault.toml` from the branch that has it; a second vault belongs into a directory of its own"
+                    .into()
+            }
             Self::BehindForWriting(_) => {
                 "pull or merge the newer file; if going back is meant, accept this one with `vault trust`".into()
             }
@@ -254,8 +344,46 @@ impl CommandError {
             Self::OutOfScope { name, .. } => {
                 format!("`vault show {name}` shows its scope; `vault set {name} --command PROGRAM` changes it").into()
             }
+            Self::Stale(names) => format!(
+                "rotate it: `vault rotate {}`; to run this once all the same: `--allow-stale --reason TEXT`, on record",
+                names.first().map_or("NAME", SecretName::as_str)
+            )
+            .into(),
+            Self::NotPromoted { name, .. } => format!(
+                "the current value is as it was; `vault rotate {name} --resume` tries again, `--abort` gives it up"
+            )
+            .into(),
+            Self::Vault(V::Pending(name)) => {
+                format!("finish it with `vault rotate {name} --resume`, or give it up with `--abort`").into()
+            }
+            Self::Vault(V::SameValue { .. }) => "make a new one at its provider; nothing was changed".into(),
+            Self::Vault(V::NoPending(name)) => format!("`vault rotate {name}` begins a rotation").into(),
+            Self::Vault(V::NoVersion { name, .. }) => format!("`vault history {name}` lists what is kept").into(),
+            Self::Vault(V::Unfit { .. }) => "`--force` goes back to it all the same".into(),
+            Self::Vault(V::NotRemoved(name)) => {
+                format!("a secret that is there leaves the list by its rotation: `vault rotate {name}`").into()
+            }
+            Self::Inherited { from, .. } => format!("rotate it there: pass `-p {from}`").into(),
+            Self::NotRevoked(name) => {
+                format!("revoke it first: `vault rotate {name} --revoke --run CMD`, or by hand and then `--revoked`")
+                    .into()
+            }
+            Self::Unverified(_) => "pass `--run CMD` or `--verify CMD` to prove it, or `--unverified` to go on".into(),
+            Self::Rotator(_) => "docs/rotation.md, section 4, says what a rotator prints".into(),
             Self::Vault(V::Rejected(rejected)) => return hint_for(rejected.kind).map(Cow::Borrowed),
-            Self::Vault(V::NotAMember) => "ask an admin of the vault to add this device".into(),
+            Self::Vault(V::NotAMember) => "type `vault join`, and send what it prints to an admin of the vault".into(),
+            Self::Vault(V::NoMember(_) | V::NoDevice(_)) => "`vault member list` shows who there is".into(),
+            Self::Vault(V::AdminHasAll(_)) => "take the role first: `vault member revoke NAME --admin`".into(),
+            Self::ProfileNotEmpty(_) => "pass `--force` if that is meant".into(),
+            Self::WrongCode => {
+                "every use and every admin that leaves replaces it: pull, and take the newest code".into()
+            }
+            Self::NoAdmin(_) => "the code enrols a new device of an admin: name one with `--member NAME`".into(),
+            Self::Vault(V::Crypto(vault::crypto::Error::UnsupportedRecipient)) => {
+                "ask for a recipient that begins with age1 and holds no other 1, as `age-keygen` makes them".into()
+            }
+            Self::OwnDevice => "let another admin do it, or use another device of yours".into(),
+            Self::Request(_) => "ask for the whole line that `vault join` printed".into(),
             Self::Vault(V::NoGrant { .. } | V::NoWrite { .. } | V::NotAdmin(_)) => "ask an admin of the vault".into(),
             Self::Vault(V::Pin(vault::PinError::Behind(_))) => {
                 "pull or merge the newer file; `vault config rollback warn` reads older ones".into()
@@ -263,7 +391,12 @@ impl CommandError {
             Self::Vault(V::Pin(vault::PinError::Fork | vault::PinError::Adopt(_))) => {
                 "ask an admin which history is right; `vault verify` shows what is known".into()
             }
-            Self::Vault(V::Store(store::Error::Busy { .. })) | Self::Store(store::Error::Busy { .. }) => {
+            Self::Vault(
+                V::Store(store::Error::Busy { .. }) | V::Pin(vault::PinError::Store(store::Error::Busy { .. })),
+            )
+            | Self::Store(store::Error::Busy { .. })
+            | Self::Config(config::Error::Store(store::Error::Busy { .. }))
+            | Self::Audit(audit::Error::Store(store::Error::Busy { .. })) => {
                 "wait for the other one, or pass `--lock-timeout 60s`".into()
             }
             Self::Audit(audit::Error::Tampered { .. }) => {

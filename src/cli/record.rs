@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use vault::audit::{self, Event, Log, Origin, Outcome, Receipt, Sink};
 use vault::clock::Timestamp;
 use vault::crypto::{Hash, SigningKey};
-use vault::{AuditHead, DeviceName, ProfileName, SecretName, Section, Signer, Transaction, Vault};
+use vault::{AuditHead, DeviceName, ProfileName, SecretName, Section, Signer, Transaction, Vault, store};
 
 use super::context::{Actor, Context, Opened};
 use super::error::CommandError;
@@ -33,7 +33,8 @@ pub(super) struct Attempt {
 /// A change to be made.
 pub(crate) struct Change {
     action: &'static str,
-    profile: ProfileName,
+    /// `None` for changes of the team.
+    profile: Option<ProfileName>,
     names: Vec<String>,
     pub(crate) overrides: Vec<String>,
 }
@@ -41,8 +42,20 @@ pub(crate) struct Change {
 impl Change {
     pub(crate) fn of(action: &'static str, profile: &ProfileName, names: &[SecretName]) -> Self {
         let names = names.iter().map(ToString::to_string).collect();
-        Self { action, profile: profile.clone(), names, overrides: Vec::new() }
+        Self { action, profile: Some(profile.clone()), names, overrides: Vec::new() }
     }
+
+    /// A change of the team; `about` are the members or devices it is about.
+    pub(crate) fn team(action: &'static str, about: &[&str]) -> Self {
+        let names = about.iter().map(ToString::to_string).collect();
+        Self { action, profile: None, names, overrides: Vec::new() }
+    }
+}
+
+/// How names that change how programs run, and were allowed, read in the log.
+pub(crate) fn name_overrides<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
+    let dangerous = names.filter(|name| vault::exec::names::changes_how_programs_run(name));
+    dangerous.map(|name| format!("allow-name:{name}")).collect()
 }
 
 /// How an edit ended.
@@ -148,6 +161,16 @@ impl Context {
         }));
     }
 
+    /// As [`Context::attempt`], of a change that [`Context::change_as`] is to make.
+    pub(crate) fn attempt_change(&self, change: &Change) {
+        self.attempt.replace(Some(Attempt {
+            action: change.action.to_owned(),
+            in_full: true,
+            profile: change.profile.clone(),
+            names: change.names.clone(),
+        }));
+    }
+
     /// Says that how it ended is on record already.
     pub(crate) fn settled(&self) {
         self.attempt.replace(None);
@@ -225,20 +248,33 @@ impl Context {
         change: &Change,
         edit: impl FnOnce(&mut Transaction, &Signer<'_>, Timestamp) -> Result<Edit<T>, CommandError>,
     ) -> Result<Edit<T>, CommandError> {
-        self.attempt.replace(Some(Attempt {
-            action: change.action.to_owned(),
-            in_full: true,
-            profile: Some(change.profile.clone()),
-            names: change.names.clone(),
-        }));
+        self.attempt_change(change);
         let actor = self.actor(ui, opened)?;
+        self.change_as(&actor, opened, change, edit)
+    }
+
+    /// As [`Context::change`], by somebody who is known already.
+    pub(crate) fn change_as<T>(
+        &self,
+        actor: &Actor,
+        opened: &Opened,
+        change: &Change,
+        edit: impl FnOnce(&mut Transaction, &Signer<'_>, Timestamp) -> Result<Edit<T>, CommandError>,
+    ) -> Result<Edit<T>, CommandError> {
         let mut memory = opened.memory.borrow_mut();
         let mut tx = Transaction::begin(&opened.path, memory.verified(), self.globals.lock_timeout())?;
         check_standing(tx.vault(), &memory)?;
+        // The change has to be remembered afterwards; where that cannot be, it is not made.
+        store::create_private_dir_all(&opened.state)?;
+        rustix::fs::access(&opened.state, rustix::fs::Access::WRITE_OK).map_err(|errno| store::Error::Io {
+            action: "write",
+            path: opened.state.clone(),
+            reason: errno.into(),
+        })?;
         let now = self.now();
-        let mut trail = self.trail_of(opened, &actor)?;
+        let mut trail = self.trail_of(opened, actor)?;
         let event = |outcome| Event {
-            profile: Some(change.profile.to_string()),
+            profile: change.profile.as_ref().map(ToString::to_string),
             names: change.names.clone(),
             overrides: change.overrides.clone(),
             ..Event::new(change.action, outcome)
@@ -273,7 +309,7 @@ impl Context {
             if memory.learn(written, &sections, &[]) {
                 memory.save(&opened.state, self.globals.lock_timeout()).map_err(vault::Error::from)?;
             }
-            if let Some(section) = sections.iter().find(|section| *section.name() == change.profile) {
+            if let Some(section) = sections.iter().find(|section| Some(section.name()) == change.profile.as_ref()) {
                 clock.clone_from(&section.signature().clock);
             }
         }
@@ -299,8 +335,10 @@ impl Context {
     /// vault of this place is a trusted one.
     pub(crate) fn record_refusal(&self, error: &CommandError) -> Result<(), CommandError> {
         let (Some(attempt), Some(id)) = (self.attempt.take(), self.known.get()) else { return Ok(()) };
+        // Wrong usage is no refusal: nothing was tried.
         let refused = matches!(error.exit(), Exit::Locked | Exit::Untrusted | Exit::Forbidden);
-        if matches!(error, CommandError::Audit(_)) || !(attempt.in_full || refused) {
+        let tried = attempt.in_full && error.exit() != Exit::Usage;
+        if matches!(error, CommandError::Audit(_)) || !(tried || refused) {
             return Ok(());
         }
         let event = Event {

@@ -17,6 +17,7 @@ impl Cell {
 
     pub(crate) fn toned(tone: Tone, text: impl Into<String>) -> Self {
         let text: String = text.into();
+        // Cleaned here, so that its width is that of what is shown.
         Self { text: clean(&text).into_owned(), tone }
     }
 }

@@ -1,6 +1,8 @@
 //! The due list: one line for each secret, its order, and how it reads.
 //! Every renderer starts from these lines.
 
+use std::cmp::Ordering;
+
 use super::{State, Status};
 use crate::clock::{Span, Timestamp};
 
@@ -36,12 +38,16 @@ impl Line {
     }
 }
 
-/// Sorts by urgency: state, then due date (none comes last), then profile and name.
+/// Compares by urgency: state, then due date (none comes last), then profile and name.
+#[must_use]
+pub fn by_urgency(a: &Line, b: &Line) -> Ordering {
+    let urgency = |line: &Line| (line.state, line.due_at.is_none(), line.due_at);
+    urgency(a).cmp(&urgency(b)).then_with(|| (&a.profile, &a.name).cmp(&(&b.profile, &b.name)))
+}
+
+/// Sorts by urgency ([`by_urgency`]).
 pub fn sort(lines: &mut [Line]) {
-    lines.sort_by(|a, b| {
-        let urgency = |line: &Line| (line.state, line.due_at.is_none(), line.due_at);
-        urgency(a).cmp(&urgency(b)).then_with(|| (&a.profile, &a.name).cmp(&(&b.profile, &b.name)))
-    });
+    lines.sort_by(by_urgency);
 }
 
 /// Draws the used part of a life as a bar of `width` columns; blank without a life.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::name::{DeviceName, ProfileName, SecretName};
+use super::name::{DeviceName, MemberName, ProfileName, SecretName};
 use crate::crypto;
 
 /// The kinds of rejection, in the words of the format.
@@ -217,6 +217,26 @@ pub enum Error {
         /// The profile.
         profile: ProfileName,
     },
+    /// A secret of that name is there already.
+    #[error("{name} exists already in profile {profile}")]
+    SecretExists {
+        /// The profile.
+        profile: ProfileName,
+        /// The secret.
+        name: SecretName,
+    },
+    /// No such member.
+    #[error("no member {0}")]
+    NoMember(MemberName),
+    /// No such active device.
+    #[error("no device {0}")]
+    NoDevice(DeviceName),
+    /// Access to a profile cannot be taken from somebody who has all of it.
+    #[error("{0} is an admin, who can read and write everything")]
+    AdminHasAll(MemberName),
+    /// A rule of the team log forbids the change.
+    #[error("not allowed: {0}")]
+    NotAllowed(&'static str),
     /// The device's member is no admin.
     #[error("{0} is no admin of this vault")]
     NotAdmin(DeviceName),
@@ -231,6 +251,41 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A rotation must bring a value that none of the kept versions has.
+    #[error("{name} had this value before, as version {version}; a rotation needs a new one")]
+    SameValue {
+        /// The secret.
+        name: SecretName,
+        /// The version that has the value.
+        version: u64,
+    },
+    /// A new value waits already to be promoted.
+    #[error("{0} has a pending value already: a rotation was not finished")]
+    Pending(SecretName),
+    /// No new value waits to be promoted.
+    #[error("{0} has no pending value")]
+    NoPending(SecretName),
+    /// The version is not kept.
+    #[error("no version {version} of {name} is kept")]
+    NoVersion {
+        /// The secret.
+        name: SecretName,
+        /// The version.
+        version: u64,
+    },
+    /// The version is not one to go back to.
+    #[error("version {version} of {name} was {why}")]
+    Unfit {
+        /// The secret.
+        name: SecretName,
+        /// The version.
+        version: u64,
+        /// `revoked` or `exposed`.
+        why: &'static str,
+    },
+    /// Only removed secrets can be taken off the worklist by hand.
+    #[error("{0} is not a removed secret that is still exposed")]
+    NotRemoved(SecretName),
     /// A cryptographic operation failed.
     #[error("{0}")]
     Crypto(#[from] crypto::Error),

@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use vault::exec::environment::Environment;
 use vault::exec::sealed_file::SealedFile;
 use vault::exec::{launch, process, program};
-use vault::rotation::{self, State};
+use vault::rotation;
 use vault::secret_value::SecretValue;
-use vault::{Effective, Secret, SecretName};
+use vault::{Effective, Secret, SecretName, Text};
 
 use crate::cli::args::Pair;
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
-use crate::cli::record::Use;
+use crate::cli::record::{Use, name_overrides};
 use crate::cli::ui::Ui;
 
 /// Run a command with secrets in its environment
@@ -55,8 +55,16 @@ pub(crate) struct Args {
     #[arg(long = "allow-name", value_name = "NAME")]
     allow_names: Vec<String>,
 
+    /// Run although the policy refuses a value that is overdue; needs `--reason`
+    #[arg(long, requires = "reason")]
+    allow_stale: bool,
+
+    /// Why, for the audit log
+    #[arg(long, value_name = "TEXT", requires = "allow_stale")]
+    reason: Option<Text>,
+
     /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
@@ -81,7 +89,12 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let opened = cx.open(ui)?;
     let effective = cx.effective(ui, &opened, &profile)?;
     let wanted = select(cx, ui, args, &effective, &program)?;
-    warn_of_age(cx, ui, &opened, &effective, &wanted);
+    let late = late(cx, &opened, &effective, &wanted);
+    warn_of_age(cx, ui, &opened, &late);
+    let stale: Vec<SecretName> = late.into_iter().filter(|late| late.refused).map(|late| late.name).collect();
+    if !stale.is_empty() && !args.allow_stale {
+        return Err(CommandError::Stale(stale));
+    }
 
     // Unlock: one grant for each profile that something is taken from.
     let used: BTreeSet<usize> = wanted.iter().map(|wanted| wanted.section).collect();
@@ -98,7 +111,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     }
 
     // Open and record: the record is on its way to the disk while values are opened.
-    let use_of = describe(args, &effective, &wanted, &program);
+    let use_of = describe(args, &effective, &wanted, &stale, &program);
     let open = || -> Result<Vec<SecretValue>, CommandError> {
         wanted
             .iter()
@@ -106,7 +119,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
                 let section = &effective.sections()[wanted.section];
                 let key = keys[wanted.section].as_ref().ok_or(CommandError::Internal("a key is missing"))?;
                 let (version, sealed) = if wanted.previous {
-                    let earlier = wanted.secret.earlier.first().ok_or(CommandError::NoVersion(0))?;
+                    let earlier = wanted.secret.previous().ok_or(CommandError::NoVersion(0))?;
                     (earlier.version, &earlier.value)
                 } else {
                     (wanted.secret.version, &wanted.secret.value)
@@ -246,7 +259,7 @@ fn select(
     {
         let (section, secret) = find(&pair.secret)?;
         check_scope(&pair.secret, &secret, program)?;
-        if pair.previous && secret.earlier.is_empty() {
+        if pair.previous && secret.previous().is_none() {
             return Err(CommandError::NoPrevious(pair.secret.clone()));
         }
         // The same variable asked for twice: the more explicit request wins.
@@ -283,7 +296,13 @@ fn check_scope(name: &SecretName, secret: &Secret, program: &program::Program) -
     Err(CommandError::OutOfScope { name: name.clone(), program: program.argv0.to_string_lossy().into_owned() })
 }
 
-fn describe(args: &Args, effective: &Effective<'_>, wanted: &[Wanted], program: &program::Program) -> Use {
+fn describe(
+    args: &Args,
+    effective: &Effective<'_>,
+    wanted: &[Wanted],
+    stale: &[SecretName],
+    program: &program::Program,
+) -> Use {
     let names = wanted.iter().map(|wanted| {
         let previous = if wanted.previous { "@previous" } else { "" };
         if wanted.variable == wanted.name.as_str() && !wanted.previous {
@@ -294,34 +313,49 @@ fn describe(args: &Args, effective: &Effective<'_>, wanted: &[Wanted], program: 
     });
     let mut used = Use::of("exec", &effective.sections()[0], names.collect());
     used.command = Some(program.argv0.to_string_lossy().chars().take(1000).collect());
-    let dangerous = wanted.iter().filter(|wanted| vault::exec::names::changes_how_programs_run(&wanted.variable));
-    used.overrides.extend(dangerous.map(|wanted| format!("allow-name:{}", wanted.variable)));
+    used.overrides = name_overrides(wanted.iter().map(|wanted| wanted.variable.as_str()));
     used.overrides.extend(args.pristine.then(|| "pristine".to_owned()));
+    used.overrides.extend(stale.iter().map(|name| format!("allow-stale:{name}")));
+    used.reason = args.reason.as_ref().filter(|_| !stale.is_empty()).map(ToString::to_string);
     used
 }
 
-/// One line about what is overdue among the secrets in use.
-fn warn_of_age(cx: &Context, ui: &mut Ui, opened: &Opened, effective: &Effective<'_>, wanted: &[Wanted]) {
+/// A secret in use whose value is overdue or expired.
+struct Late {
+    name: SecretName,
+    days: u64,
+    /// Its policy says to refuse, and the grace after the due date is over.
+    refused: bool,
+}
+
+/// What is overdue or expired among the secrets in use; exposed or not.
+fn late(cx: &Context, opened: &Opened, effective: &Effective<'_>, wanted: &[Wanted]) -> Vec<Late> {
     let newest = opened.vault.newest_signed(effective.sections().iter());
     let now = rotation::effective_now(cx.now(), Some(newest)).now;
-    let mut overdue: Vec<(u64, &str)> = Vec::new();
-    for wanted in wanted {
-        let (_, status) = rotation::assess(&wanted.secret, effective.sections()[wanted.section].policy(), now);
-        if matches!(status.state, State::Expired | State::Overdue) {
-            let over = status.due_at.map_or(0, |due| now.since(due) / 86_400);
-            overdue.push((over, wanted.name.as_str()));
+    let mut late: Vec<Late> = Vec::new();
+    for wanted in wanted.iter().filter(|wanted| !wanted.previous) {
+        let (policy, status) = rotation::assess(&wanted.secret, effective.sections()[wanted.section].policy(), now);
+        let Some(due) = status.due_at.filter(|due| *due <= now) else { continue };
+        if late.iter().all(|late| late.name != wanted.name) {
+            let refused = rotation::refuses(&policy, due, now);
+            late.push(Late { name: wanted.name.clone(), days: now.since(due) / 86_400, refused });
         }
     }
-    if overdue.is_empty() || !cx.overdue_wanted(opened) {
+    late.sort_unstable_by(|a, b| b.days.cmp(&a.days).then_with(|| a.name.cmp(&b.name)));
+    late
+}
+
+/// One line about what is overdue.
+fn warn_of_age(cx: &Context, ui: &mut Ui, opened: &Opened, late: &[Late]) {
+    if late.is_empty() || !cx.overdue_wanted(opened) {
         return;
     }
-    overdue.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
     let list: Vec<String> =
-        overdue.iter().take(3).map(|(days, name)| format!("{name} ({})", plural(*days, "day"))).collect();
-    let more = if overdue.len() > 3 { format!(" and {} more", overdue.len() - 3) } else { String::new() };
+        late.iter().take(3).map(|late| format!("{} ({})", late.name, plural(late.days, "day"))).collect();
+    let more = if late.len() > 3 { format!(" and {} more", late.len() - 3) } else { String::new() };
     ui.warn(&format!(
-        "{} overdue for rotation: {}{more}; see `vault list`",
-        plural(overdue.len() as u64, "key"),
+        "{} overdue for rotation: {}{more}; see `vault rotation`",
+        plural(late.len() as u64, "key"),
         list.join(", ")
     ));
 }

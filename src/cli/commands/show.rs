@@ -135,7 +135,7 @@ fn print(ui: &mut Ui, entry: &Entry, last_used: Option<Timestamp>, now: Timestam
     ui.line(&format!("{name}  {state}"));
     for (label, text, tone) in rows {
         let label = ui.paint(Tone::Faint, &format!("{label:<13}"));
-        let text = ui.paint(tone, &crate::cli::ui::clean(&text));
+        let text = ui.paint(tone, &text);
         ui.line(&format!("  {label} {text}"));
     }
 }
