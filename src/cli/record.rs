@@ -8,7 +8,7 @@
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use vault::audit::{self, Event, Log, Origin, Outcome, Receipt, Sink};
 use vault::clock::Timestamp;
@@ -191,6 +191,9 @@ impl Context {
     ) -> Result<Trail<'a>, CommandError> {
         let place = self.audit_place(id, device);
         let mut log = Log::new(place, self.globals.lock_timeout())?;
+        if let Some(machine) = machine(id) {
+            log = log.on_machine(machine);
+        }
         if let Some(sink) = self.variables.audit() {
             log = log.with_sink(open_sink(&sink)?);
         }
@@ -374,6 +377,15 @@ impl Context {
             agent: audit::agent_from(&is_set).map(str::to_owned),
         }
     }
+}
+
+/// What tells this machine from others, for one vault; nothing where the system has no
+/// id for it (machine-id(5)), or a made-up one.
+fn machine(vault: &Hash) -> Option<Hash> {
+    let id = vault::store::read(Path::new("/etc/machine-id"), 64).ok()?;
+    let id = id.trim_ascii();
+    let is_id = id.len() == 32 && id.iter().all(u8::is_ascii_hexdigit);
+    is_id.then(|| Hash::of_parts(&[b"vault/v1/machine", vault.as_bytes(), id]))
 }
 
 /// The name of the program that started this one, where the system tells.
