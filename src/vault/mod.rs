@@ -8,6 +8,7 @@ mod document;
 mod effective;
 mod error;
 mod founding;
+pub mod merge;
 mod name;
 mod pin;
 mod profile;
@@ -100,6 +101,12 @@ impl Vault {
     #[must_use]
     pub fn team(&self) -> &Team {
         &self.team
+    }
+
+    /// The changes of the team, in order.
+    pub fn changes(&self) -> impl Iterator<Item = Change> {
+        // Each was read before, or there would be no vault.
+        self.document.changes().filter_map(|(text, _)| change::SignedChange::read(text, 0).ok()).map(|read| read.change)
     }
 
     /// The file's bytes.
