@@ -29,6 +29,18 @@ pub(crate) enum CommandError {
     Import(#[from] interchange::Error),
     #[error("{0}")]
     Crypto(#[from] vault::crypto::Error),
+    #[error("{0}")]
+    Merge(vault::merge::MergeError),
+    #[error("{0}")]
+    Git(#[from] vault::git::Error),
+    #[error("{0} is in no clone of git")]
+    NoClone(String),
+    #[error("nothing is to be settled: the vault file is in no merge that stopped")]
+    NothingToSettle,
+    #[error("{0} is in no conflict, or it is settled already")]
+    NoSuchConflict(String),
+    #[error("{} was changed since the merge stopped", path.display())]
+    ChangedSince { path: PathBuf },
 
     #[error("{message}")]
     Usage { message: String },
@@ -134,6 +146,7 @@ impl CommandError {
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         use vault::Error as V;
+        use vault::merge::MergeError;
         match self {
             Self::Said(exit) => *exit,
             Self::Usage { .. }
@@ -166,6 +179,9 @@ impl CommandError {
             | Self::ConflictingPlaces { .. }
             | Self::BehindForWriting(_)
             | Self::Audit(audit::Error::Tampered { .. }) => Exit::Untrusted,
+            Self::Merge(MergeError::Side { .. } | MergeError::Unrelated | MergeError::Behind(_)) => Exit::Untrusted,
+            Self::NothingToSettle | Self::NoSuchConflict(_) | Self::NoClone(_) => Exit::Missing,
+            Self::Merge(MergeError::Team { .. }) | Self::ChangedSince { .. } | Self::Git(_) => Exit::Conflict,
             Self::Vault(V::NoWrite { .. } | V::NotAdmin(_)) | Self::OutOfScope { .. } | Self::DangerousName(_) => {
                 Exit::Forbidden
             }
@@ -251,6 +267,17 @@ impl CommandError {
             Self::Audit(audit::Error::Tampered { .. }) => {
                 "see `vault audit verify`; docs/audit-log.md says how to go on".into()
             }
+            Self::Merge(vault::merge::MergeError::Team { .. }) => {
+                "make one of the two changes of the team again on top of the other branch; an admin has to".into()
+            }
+            Self::Merge(vault::merge::MergeError::Behind(_)) => "pull or merge the newer file first".into(),
+            Self::Merge(vault::merge::MergeError::Side { .. }) => {
+                "only sides that verify are merged; find out who changed that branch".into()
+            }
+            Self::Git(vault::git::Error::Removed) => "`git rm` the file, or check out the side that has it".into(),
+            Self::ChangedSince { .. } => {
+                "`git checkout --merge vault.toml` puts the conflict back; then make the change again".into()
+            }
             Self::AuditSink => "for example VLT_AUDIT=stderr".into(),
             Self::Identity(error) => return identity_hint(error),
             Self::Exec(exec::Error::Nul { .. } | exec::Error::TooLong { .. }) => {
@@ -266,12 +293,13 @@ fn hint_for(kind: Kind) -> Option<&'static str> {
     Some(match kind {
         Kind::TooNew => "update vault; this version leaves the file alone",
         Kind::LineEndings => "add `vault.toml -text` to .gitattributes and check the file out again",
-        Kind::ConflictMarkers => {
-            "take one side with `git checkout --ours vault.toml` or `--theirs`, then make the other change again"
-        }
+        Kind::ConflictMarkers => "`vault git repair` merges it again from the commits that verify",
         Kind::NotAVault | Kind::Bounds => return None,
-        Kind::Layout => "restore the file from git; it is changed with `vault`, not by hand",
-        _ => "restore the file from git, and find out who changed it",
+        Kind::Layout => "it is changed with `vault`, not by hand; `vault git repair` puts back what verifies",
+        _ => {
+            "git may have merged it without vault: `vault git repair` merges it again from the commits that verify; \
+             otherwise find out who changed it"
+        }
     })
 }
 
@@ -286,6 +314,15 @@ fn identity_hint(error: &identity::Error) -> Option<Cow<'static, str>> {
         I::Store(store::Error::Missing { .. }) => "`vault identity where` explains the search".into(),
         _ => return None,
     })
+}
+
+impl From<vault::merge::MergeError> for CommandError {
+    fn from(error: vault::merge::MergeError) -> Self {
+        match error {
+            vault::merge::MergeError::Vault(error) => Self::Vault(error),
+            other => Self::Merge(other),
+        }
+    }
 }
 
 impl From<vault::Rejected> for CommandError {

@@ -1,6 +1,5 @@
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use vault::audit::{Event, Outcome};
 use vault::config::{KeptIn, Place};
@@ -13,7 +12,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::record::all_sections;
 use crate::cli::ui::{Tone, Ui};
-use crate::cli::{input, readback, unlock};
+use crate::cli::{git, input, readback, unlock};
 
 /// Found a vault here
 ///
@@ -109,13 +108,14 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         .save(&cx.directories().vault_state(&id.to_string()), cx.globals.lock_timeout())
         .map_err(vault::Error::from)?;
     cx.note_event(&id, Some(&device), key(), &record(Outcome::Done, Some(intent.sequence)))?;
-    let attributes = git_attributes(&path);
 
     ui.note(&format!("made {} for {member} on {device}, with profile {}", path.display(), cx.profile()));
     ui.note(&format!("identity: {} ({})", identity.place, if identity.made { "new" } else { "as it was" }));
-    if let Err(error) = attributes {
-        ui.warn(&format!("could not add `vault.toml` to .gitattributes: {error}"));
+    // Also outside a clone: line-ending conversion would break the signatures later.
+    if let Err(error) = git::attributes(&path) {
+        ui.warn(&format!("could not add the vault file to .gitattributes: {error}"));
     }
+    git::install_where_missing(ui, &path);
     match (&code, &args.recovery_file) {
         (Some(_), Some(file)) => ui.note(&format!("recovery code: in {}; move it to a safe place", file.display())),
         (Some(code), None) => show_code(ui, code)?,
@@ -252,26 +252,4 @@ fn slug(text: &str) -> Option<String> {
     let letters = lower.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' });
     let text: String = letters.collect::<String>().trim_matches(['-', '_']).chars().take(40).collect();
     Some(text).filter(|text| !text.is_empty())
-}
-
-/// Line-ending conversion would break the signatures, and merging needs the driver.
-fn git_attributes(path: &Path) -> Result<(), std::io::Error> {
-    let Some((directory, name)) = path.parent().zip(path.file_name()) else { return Ok(()) };
-    let file = directory.join(".gitattributes");
-    let name = name.to_string_lossy();
-    let wanted = format!("{name} -text merge=vault diff=vault\n");
-    let existing = match store::read(&file, 1 << 20) {
-        Ok(bytes) => bytes,
-        Err(store::Error::Missing { .. }) => Vec::new(),
-        Err(error) => return Err(std::io::Error::other(error.to_string())),
-    };
-    if existing.split(|&byte| byte == b'\n').any(|line| line.starts_with(name.as_bytes())) {
-        return Ok(());
-    }
-    let mut text = existing;
-    if !text.is_empty() && !text.ends_with(b"\n") {
-        text.push(b'\n');
-    }
-    text.write_all(wanted.as_bytes())?;
-    store::replace(&file, &text, store::Mode::Shared).map_err(|error| std::io::Error::other(error.to_string()))
 }

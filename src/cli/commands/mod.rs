@@ -5,6 +5,7 @@ pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod exec;
 pub(crate) mod get;
+pub(crate) mod git;
 pub(crate) mod identity;
 pub(crate) mod import;
 pub(crate) mod init;
