@@ -10,7 +10,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use vault::clock::{Span, Timestamp};
 use vault::crypto::IdentityKey;
-use vault::merge::{Choice, Choices, Item, Plan, Side};
+use vault::merge::{Choice, Choices, How, Item, Plan, Side};
 use vault::secret_value::SecretValue;
 use vault::{
     Exposure, Founder, Memory, ProfileName, RotateEvery, SecretName, Signer, Transaction, Value, Vault, found, remove,
@@ -49,6 +49,7 @@ struct Known {
     /// Tells one stored value from another, also where the bytes are equal.
     stored: String,
     value: String,
+    version: u64,
     note: Option<u8>,
     every: Option<u8>,
     exposed: BTreeSet<String>,
@@ -58,6 +59,8 @@ type State = BTreeMap<usize, Known>;
 
 struct Branch {
     state: State,
+    /// Versions of removed secrets that are still exposed.
+    graves: BTreeMap<usize, u64>,
     vault: Vault,
 }
 
@@ -74,7 +77,9 @@ fn profile(n: usize) -> ProfileName {
     ["default", "other"][n / 2].parse().unwrap()
 }
 
-fn apply(file: &Path, signer: &Signer<'_>, mut state: State, edits: &Edits, tag: &str, start: i64) -> Branch {
+fn apply(file: &Path, signer: &Signer<'_>, from: Option<&Branch>, edits: &Edits, tag: &str, start: i64) -> Branch {
+    let mut state = from.map(|branch| branch.state.clone()).unwrap_or_default();
+    let mut graves = from.map(|branch| branch.graves.clone()).unwrap_or_default();
     let mut tx = Transaction::begin(file, &[], Duration::from_secs(5)).unwrap();
     if tag == "base" {
         tx.add_profile(&profile(2), Vec::new(), signer, at(0)).unwrap();
@@ -99,6 +104,7 @@ fn apply(file: &Path, signer: &Signer<'_>, mut state: State, edits: &Edits, tag:
                 let known = Known {
                     stored,
                     value,
+                    version: before.map_or_else(|| graves.get(n).copied().unwrap_or(0), |known| known.version) + 1,
                     note: before.and_then(|known| known.note),
                     every: before.and_then(|known| known.every),
                     exposed: BTreeSet::new(),
@@ -107,7 +113,11 @@ fn apply(file: &Path, signer: &Signer<'_>, mut state: State, edits: &Edits, tag:
             }
             Edit::Remove => {
                 remove(section, &name, &signer.device, now);
-                state.remove(n);
+                if let Some(known) = state.remove(n)
+                    && (graves.contains_key(n) || !known.exposed.is_empty())
+                {
+                    graves.insert(*n, known.version);
+                }
             }
             Edit::Note(note) => {
                 if let (Some(known), Some(secret)) = (state.get_mut(n), section.secrets.get_mut(&name)) {
@@ -130,7 +140,7 @@ fn apply(file: &Path, signer: &Signer<'_>, mut state: State, edits: &Edits, tag:
         }
     }
     let vault = tx.commit(signer, &Memory::new(vault_id(file)), None, at(start + 50)).unwrap();
-    Branch { state, vault }
+    Branch { state, graves, vault }
 }
 
 fn vault_id(file: &Path) -> vault::crypto::Hash {
@@ -157,6 +167,10 @@ fn expected(base: Option<&Known>, ours: Option<&Known>, theirs: Option<&Known>) 
             Some(_) => Err(()),
         },
         (Some(ours), Some(theirs)) => {
+            let older = |side: &Known| base.is_some_and(|base| side.version < base.version);
+            if older(ours) || older(theirs) {
+                return Err(());
+            }
             let base_stored = base.map(|base| &base.stored);
             let from = match pick(base_stored, &ours.stored, &theirs.stored) {
                 Some(stored) if stored == ours.stored => ours,
@@ -172,6 +186,7 @@ fn expected(base: Option<&Known>, ours: Option<&Known>, theirs: Option<&Known>) 
             Ok(Some(Known {
                 stored: from.stored.clone(),
                 value: from.value.clone(),
+                version: from.version,
                 note: pick(base.map(|base| &base.note), &ours.note, &theirs.note).ok_or(())?,
                 every: pick(base.map(|base| &base.every), &ours.every, &theirs.every).ok_or(())?,
                 exposed,
@@ -220,13 +235,13 @@ fn history(of_base: &Edits, of_ours: &Edits, of_theirs: &Edits, take: &[bool]) {
     std::fs::write(&file, found(&founder, &BTreeSet::from([profile(0)]), at(0)).unwrap()).unwrap();
     let signer = Signer { device, identity: &identity, key: identity.signing_key() };
 
-    let base = apply(&file, &signer, State::new(), of_base, "base", 100);
-    let ours = apply(&file, &signer, base.state.clone(), of_ours, "ours", 200);
+    let base = apply(&file, &signer, None, of_base, "base", 100);
+    let ours = apply(&file, &signer, Some(&base), of_ours, "ours", 200);
     std::fs::write(&file, base.vault.bytes()).unwrap();
-    let theirs = apply(&file, &signer, base.state.clone(), of_theirs, "theirs", 300);
+    let theirs = apply(&file, &signer, Some(&base), of_theirs, "theirs", 300);
 
-    let plan = Plan::new(Some(&base.vault), &ours.vault, &theirs.vault, false).unwrap();
-    let back = Plan::new(Some(&base.vault), &theirs.vault, &ours.vault, false).unwrap();
+    let plan = Plan::new(Some(&base.vault), &ours.vault, &theirs.vault, How::Merge).unwrap();
+    let back = Plan::new(Some(&base.vault), &theirs.vault, &ours.vault, How::Merge).unwrap();
     let wanted: Vec<_> =
         (0..4).map(|n| expected(base.state.get(&n), ours.state.get(&n), theirs.state.get(&n))).collect();
     let clashes: BTreeSet<_> =
@@ -253,7 +268,9 @@ fn history(of_base: &Edits, of_ours: &Edits, of_theirs: &Edits, take: &[bool]) {
                 let (taken, other) = if *side == Side::Ours { (ours, theirs) } else { (theirs, ours) };
                 // Only the clash is settled so: a value that one side alone changed stays.
                 let base = base.state.get(&n);
+                let older = |side: &Known| base.is_some_and(|base| side.version < base.version);
                 let value = match (taken, other) {
+                    (Some(t), Some(o)) if older(t) || older(o) => Some(t),
                     (Some(t), Some(o)) => pick(base.map(|b| &b.stored), &t.stored, &o.stored)
                         .map_or(Some(t), |stored| if stored == t.stored { Some(t) } else { Some(o) }),
                     (taken, _) => taken,

@@ -268,7 +268,7 @@ impl CommandError {
                 "see `vault audit verify`; docs/audit-log.md says how to go on".into()
             }
             Self::Merge(vault::merge::MergeError::Team { .. }) => {
-                "make one of the two changes of the team again on top of the other branch; an admin has to".into()
+                "an admin has to: keep one side (`git checkout --ours` or `--theirs`) and make the other one's changes again".into()
             }
             Self::Merge(vault::merge::MergeError::Behind(_)) => "pull or merge the newer file first".into(),
             Self::Merge(vault::merge::MergeError::Side { .. }) => {

@@ -4,6 +4,7 @@
 use std::ffi::{OsStr, OsString};
 
 use super::Git;
+use crate::vault::merge::How;
 
 /// How far back a broken file is followed.
 const MAX_COMMITS: usize = 1_000;
@@ -19,8 +20,8 @@ pub struct Sources {
     pub theirs: Vec<u8>,
     /// Where they are from.
     pub origin: Origin,
-    /// True if a single change is applied (a cherry-pick), not a branch merged.
-    pub picking: bool,
+    /// What git was doing.
+    pub how: How,
 }
 
 /// Where the versions of a file come from.
@@ -98,9 +99,14 @@ pub fn unmerged(git: &Git<'_>, name: &OsStr) -> Result<Option<Sources>, Error> {
     match stages {
         [None, None, None] => Ok(None),
         [base, Some(ours), Some(theirs)] => {
-            let merging = head(git, "MERGE_HEAD").is_some();
-            let picking = !merging && head(git, "REBASE_HEAD").is_none();
-            Ok(Some(Sources { base, ours, theirs, origin: Origin::Index, picking }))
+            let how = if head(git, "MERGE_HEAD").is_some() {
+                How::Merge
+            } else if head(git, "REBASE_HEAD").is_some() {
+                How::Rebase
+            } else {
+                How::Pick
+            };
+            Ok(Some(Sources { base, ours, theirs, origin: Origin::Index, how }))
         }
         _ => Err(Error::Removed),
     }
@@ -148,7 +154,7 @@ fn merge_of(
     let ours = side(&one).ok_or_else(|| Error::Parent(one.clone()))?;
     let theirs = side(&other).ok_or_else(|| Error::Parent(other.clone()))?;
     let base = text(git, &["merge-base", &one, &other]).and_then(|base| show(git, &base, name));
-    Ok(Repair::Merge(Sources { base, ours, theirs, origin: Origin::Parents(one, other), picking: false }))
+    Ok(Repair::Merge(Sources { base, ours, theirs, origin: Origin::Parents(one, other), how: How::Merge }))
 }
 
 /// The hash of the commit that a name stands for.

@@ -204,11 +204,7 @@ impl Team {
                 }
                 device.sealed = Some(sealed.clone());
             }
-            Action::Rekey => {
-                if change.rekeyed.is_empty() {
-                    return Err(Rejected::rule("a rekey names profiles"));
-                }
-            }
+            Action::Rekey => {}
             Action::Recovery { set } => {
                 if self.recovery.is_none() && set.is_none() {
                     return Err(Rejected::rule("there is no recovery device"));
@@ -245,6 +241,9 @@ impl Team {
         let listed: BTreeSet<_> = change.rekeyed.iter().map(|rekeyed| &rekeyed.profile).collect();
         let needed: BTreeSet<_> = lost.iter().chain(made).collect();
         let may_list_more = matches!(change.action, Action::Rekey | Action::Adopt { .. });
+        if listed.is_empty() && change.action == Action::Rekey {
+            return Err(Rejected::rule("a rekey names profiles"));
+        }
         if !listed.is_superset(&needed) || (!may_list_more && listed != needed) {
             return Err(Rejected::rule("new keys must come for exactly the profiles that somebody can no longer read"));
         }

@@ -98,8 +98,16 @@ pub(super) fn merge_both(
     now: Timestamp,
 ) -> Result<Entry, MergeError> {
     let sides = Sides { scene, base: question.base, ours, theirs };
+    // A new value always has a higher version: a lower one is an old value, or a secret
+    // that was removed and set again.
+    let is_older = |secret: &Secret| question.base.is_some_and(|base| secret.version < base.version);
+    let older = [(Side::Ours, ours), (Side::Theirs, theirs)].into_iter().find(|(_, secret)| is_older(secret));
+    if let (Some((side, _)), None) = (older, question.choice) {
+        return Ok(Entry::Open(Why::Older(side)));
+    }
     let mut fields = Fields::new(question.prefer());
-    let mut ahead = sides.ahead();
+    // Settled, both values are kept like two that clash.
+    let mut ahead = if older.is_some() { Ahead::Both } else { sides.ahead() };
     let mut equal = false;
     if ahead == Ahead::Both && sides.opened_equal(keys, question)? {
         // Two people stored the same value: one of them stands for both.

@@ -63,6 +63,17 @@ impl std::fmt::Display for Side {
     }
 }
 
+/// What git is doing, which says what the common ancestor is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// A branch is merged: the ancestor is one of the file that is checked out.
+    Merge,
+    /// Commits are put upon another branch: each comes with an ancestor of its own.
+    Rebase,
+    /// One commit is applied. What it is applied to may be older than its ancestor.
+    Pick,
+}
+
 /// What a conflict is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Item {
@@ -86,7 +97,8 @@ pub enum Why {
     Removed(Side),
     /// The change on this side was signed by a device that may not write any more.
     FormerSigner(Side, DeviceName),
-    /// This side is older than the common ancestor: a revert or a rollback, not a change.
+    /// This side is older than the common ancestor, in this secret or as a whole: a revert or a
+    /// rollback, not a change.
     Older(Side),
     /// The profile left the team on this side and was changed on the other.
     ProfileLeft(Side),
@@ -213,13 +225,14 @@ pub struct Merge {
 impl<'a> Plan<'a> {
     /// Compares two files with their common ancestor.
     ///
-    /// `picking` says that a single change is applied (a cherry-pick): what it is
-    /// applied to may then be older than the ancestor. An ancestor that is another vault is no ancestor; without one, whatever differs
-    /// is a conflict. Its profiles that do not verify count as unknown.
+    /// An ancestor that is another vault is no ancestor; without one, whatever differs
+    /// is a conflict. A profile of it that does not verify counts as unknown, and so
+    /// does one signed by a former writer where the ancestor came with the commits that
+    /// are applied: it would be their word for what was there.
     ///
     /// # Errors
     /// [`MergeError::Unrelated`], [`MergeError::Side`], [`MergeError::Team`].
-    pub fn new(base: Option<&Vault>, ours: &'a Vault, theirs: &'a Vault, picking: bool) -> Result<Self, MergeError> {
+    pub fn new(base: Option<&Vault>, ours: &'a Vault, theirs: &'a Vault, how: How) -> Result<Self, MergeError> {
         if ours.id() != theirs.id() {
             return Err(MergeError::Unrelated);
         }
@@ -233,7 +246,7 @@ impl<'a> Plan<'a> {
         let mut plan = Self { ours, theirs, team, profiles: BTreeMap::new() };
         let (long, short) = (plan.side(team), plan.side(team.other()));
         for name in long.team().profiles().keys() {
-            let fate = plan.fate(base, name, picking)?;
+            let fate = plan.fate(base, name, how)?;
             plan.profiles.insert(name.clone(), fate);
         }
         for name in short.team().profiles().keys().filter(|name| !long.team().profiles().contains_key(*name)) {
@@ -342,7 +355,7 @@ impl<'a> Plan<'a> {
         taken.collect()
     }
 
-    fn fate(&self, base: Option<&Vault>, name: &ProfileName, picking: bool) -> Result<Fate, MergeError> {
+    fn fate(&self, base: Option<&Vault>, name: &ProfileName, how: How) -> Result<Fate, MergeError> {
         let text = |vault: &'a Vault| vault.document.profile(name).map(|(text, _)| text);
         let (ours, theirs) = (text(self.ours), text(self.theirs));
         if ours == theirs || theirs.is_none() {
@@ -351,10 +364,8 @@ impl<'a> Plan<'a> {
         if ours.is_none() {
             return Ok(Fate::Taken(Side::Theirs));
         }
-        let scene = Scene::new(self, base, name, picking)?;
-        let base = base.and_then(|base| base.document.profile(name)).map(|(text, _)| text);
-        let one_sided = if base == theirs { Some(Side::Ours) } else { (base == ours).then_some(Side::Theirs) };
-        match one_sided {
+        let scene = Scene::new(self, base, name, how)?;
+        match scene.changed_by() {
             Some(side) if scene.distrust(side).is_none() => Ok(Fate::Taken(side)),
             _ => Ok(Fate::Merged(Box::new(scene))),
         }

@@ -13,7 +13,7 @@ use super::super::secret::{Exposure, Removed, Secret};
 use super::super::transaction::Signer;
 use super::entry::{Entry, Question, merge_secret};
 use super::fields::{Fields, unite};
-use super::{Choice, Choices, Conflict, Facts, Item, MergeError, Plan, Side, Why};
+use super::{Choice, Choices, Conflict, Facts, How, Item, MergeError, Plan, Side, Why};
 
 /// One side of a profile, and whether its changes are taken over without asking.
 struct Half {
@@ -29,6 +29,7 @@ pub(super) struct Scene {
     base: Option<Profile>,
     ours: Half,
     theirs: Half,
+    changed_by: Option<Side>,
     /// Whose team log counts, and with it whose grants and data key.
     pub(super) team: Side,
     /// What a value of the other side is marked with that was sealed under an older
@@ -45,26 +46,27 @@ pub(super) struct Keys {
 }
 
 impl Scene {
-    pub(super) fn new(
-        plan: &Plan<'_>,
-        base: Option<&Vault>,
-        name: &ProfileName,
-        picking: bool,
-    ) -> Result<Self, MergeError> {
+    pub(super) fn new(plan: &Plan<'_>, base: Option<&Vault>, name: &ProfileName, how: How) -> Result<Self, MergeError> {
         let (ours, theirs) = (plan.ours.section(name)?, plan.theirs.section(name)?);
+        let team = plan.side(plan.team).team();
         // An ancestor that does not verify is nobody's word for what was there.
         let base = base.and_then(|base| base.section(name).ok());
-        let team = plan.side(plan.team).team();
+        let base = base.filter(|base| how == How::Merge || team.writes(&base.signature().by, name));
+        let is_base = |section: &Section<'_>| base.as_ref().is_some_and(|base| base.digest() == section.digest());
+        let changed_by = match (is_base(&ours), is_base(&theirs)) {
+            (true, false) => Some(Side::Theirs),
+            (false, true) => Some(Side::Ours),
+            _ => None,
+        };
         let base_clock = base.as_ref().map(|base| base.signature().clock.clone()).unwrap_or_default();
         let half = |side, section: &Section<'_>| -> Result<Half, MergeError> {
             let signature = section.signature();
-            let is_base = base.as_ref().is_some_and(|base| base.digest() == section.digest());
             let behind = !dominates(&signature.clock, &base_clock);
             let older = match side {
                 Side::Theirs => behind,
-                Side::Ours => behind && !picking && dominates(&base_clock, &signature.clock),
+                Side::Ours => behind && how != How::Pick && dominates(&base_clock, &signature.clock),
             };
-            let distrust = if is_base {
+            let distrust = if is_base(section) {
                 None
             } else if !team.writes(&signature.by, name) {
                 Some(Why::FormerSigner(side, signature.by.clone()))
@@ -83,7 +85,12 @@ impl Scene {
         if long.profile.epoch != short.profile.epoch {
             left_since = left_since_then(plan, name, short.at);
         }
-        Ok(Self { name: name.clone(), base, ours, theirs, team: plan.team, left_since })
+        Ok(Self { name: name.clone(), base, ours, theirs, changed_by, team: plan.team, left_since })
+    }
+
+    /// The one side that changed the profile, where the other is the ancestor.
+    pub(super) fn changed_by(&self) -> Option<Side> {
+        self.changed_by
     }
 
     pub(super) fn distrust(&self, side: Side) -> Option<&Why> {

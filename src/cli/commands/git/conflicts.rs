@@ -62,7 +62,7 @@ fn why(why: &Why) -> String {
         Why::FormerSigner(side, by) => {
             format!("changed on one side ({side}) by {by}, who may not write it any more")
         }
-        Why::Older(side) => format!("{side} is older than what both come from: a revert, not a change"),
+        Why::Older(side) => format!("{side} is older than what both come from: a revert, or removed and set again"),
         Why::ProfileLeft(side) => format!("the profile was removed on one side ({side}), changed on the other"),
         _ => "changed on both sides".to_owned(),
     }

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use vault::merge::{Choices, Plan};
+use vault::merge::{Choices, How, Plan};
 use vault::{MAX_FILE, Signer, Vault, store};
 
 use super::conflicts;
@@ -34,7 +34,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         |side, bytes| Vault::read(bytes, &[]).map_err(|rejected| vault::merge::MergeError::Side { side, rejected });
     let ours = side(vault::merge::Side::Ours, read(&args.ours)?)?;
     let theirs = side(vault::merge::Side::Theirs, read(&args.theirs)?)?;
-    let plan = Plan::new(base.as_ref(), &ours, &theirs, is_picking()).inspect_err(|error| {
+    let plan = Plan::new(base.as_ref(), &ours, &theirs, how()).inspect_err(|error| {
         conflicts::show_team(ui, error);
     })?;
     if let Some(merged) = plan.as_taken()? {
@@ -76,12 +76,19 @@ fn stop(ui: &mut Ui, open: &[vault::merge::Conflict]) -> Result<(), CommandError
     Err(CommandError::Said(Exit::Found))
 }
 
-/// True unless a branch is merged or rebased: then ours continues the common ancestor.
-fn is_picking() -> bool {
+/// What git is doing, as far as it tells a driver.
+fn how() -> How {
     // git-merge(1) names the heads for its drivers.
     let merging = std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with("GITHEAD_"));
-    let rebasing = ["rebase-merge", "rebase-apply"]
-        .iter()
-        .any(|name| git::private_path(Path::new("."), name).is_some_and(|path| path.exists()));
-    !merging && !rebasing
+    let rebasing = || {
+        let there = |name| git::private_path(Path::new("."), name).is_some_and(|path| path.exists());
+        there("rebase-merge") || there("rebase-apply")
+    };
+    if merging {
+        How::Merge
+    } else if rebasing() {
+        How::Rebase
+    } else {
+        How::Pick
+    }
 }

@@ -68,7 +68,7 @@ impl Stopped {
     }
 
     pub(super) fn plan(&self) -> Result<Plan<'_>, MergeError> {
-        Plan::new(self.base.as_ref(), &self.ours, &self.theirs, self.sources.picking)
+        Plan::new(self.base.as_ref(), &self.ours, &self.theirs, self.sources.how)
     }
 
     /// The vault as this device acts in it: that of the side whose team log counts.
