@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod exec;
 pub(crate) mod export;
 pub(crate) mod get;
+pub(crate) mod git;
 pub(crate) mod identity;
 pub(crate) mod import;
 pub(crate) mod init;
