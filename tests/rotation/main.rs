@@ -9,3 +9,4 @@ mod gate;
 mod harness;
 mod listing;
 mod rotate;
+mod versions;
