@@ -7,6 +7,7 @@ mod error;
 mod exit;
 mod git;
 mod input;
+mod notify;
 mod program;
 mod readback;
 mod record;
@@ -68,6 +69,8 @@ enum Command {
     Restore(run_as::restore::Args),
     Rotation(run_as::rotation::Args),
     Rotate(run_as::rotate::Args),
+    Remind(run_as::remind::Args),
+    Schedule(run_as::schedule::Args),
     Profile(run_as::profile::Args),
     Identity(run_as::identity::Args),
     Verify(run_as::verify::Args),
@@ -131,6 +134,8 @@ fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), Comma
         Command::Restore(args) => run_as::restore::run(cx, ui, &args),
         Command::Rotation(args) => run_as::rotation::run(cx, ui, &args),
         Command::Rotate(args) => run_as::rotate::run(cx, ui, &args),
+        Command::Remind(args) => run_as::remind::run(cx, ui, &args),
+        Command::Schedule(args) => run_as::schedule::run(cx, ui, &args),
         Command::Profile(args) => run_as::profile::run(cx, ui, &args),
         Command::Identity(args) => run_as::identity::run(cx, ui, &args),
         Command::Verify(args) => run_as::verify::run(cx, ui, &args),

@@ -8,5 +8,6 @@ mod formats;
 mod gate;
 mod harness;
 mod listing;
+mod remind;
 mod rotate;
 mod versions;
