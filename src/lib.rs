@@ -12,6 +12,7 @@ pub mod provider;
 pub mod rotation;
 pub mod secret_value;
 pub mod store;
+pub mod team;
 pub mod vault;
 
 pub use vault::*;

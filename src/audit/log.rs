@@ -14,8 +14,10 @@
 
 use std::time::Duration;
 
+use super::checkpoint::{self, Checkpoint};
 use super::keys::{self, Certifier, EpochKey};
 use super::lines::{Line, Reader, next_line};
+use super::query::{Filter, records};
 use super::record::{Draft, Head, KeyFields, Torn};
 use super::state::State;
 use super::{BEGIN, CERTIFY, Error, Event, HAND_OVER, MAX_LINE, Origin, Outcome, Place, Sink, Tampering};
@@ -162,7 +164,9 @@ impl Log {
     /// Begins a new log after the old one, its state or its key was damaged or
     /// removed. Nothing is deleted: the old log stays where it is, the new one
     /// has the next number in its name, and its first record holds `reason`
-    /// and the head that was last remembered.
+    /// and the head that was last remembered, with what was found wrong among
+    /// its overrides. Whether there is a reason is for the caller to ask with
+    /// [`Log::tampering`].
     ///
     /// # Errors
     /// As [`Log::record`], but for [`Error::Tampered`].
@@ -178,6 +182,12 @@ impl Log {
         super::event::check_text("reason", begin.reason.as_deref())?;
         origin.check()?;
         let _lock = self.lock()?;
+        match self.look() {
+            Err(Error::Tampered { found, .. }) => begin.overrides = vec![format!("tampering:{}", found.word())],
+            looked => {
+                looked?;
+            }
+        }
         let old = match State::read(&self.place) {
             Err(Error::Tampered { .. }) => None,
             old => old?,
@@ -204,6 +214,57 @@ impl Log {
         }
         state.replace(&self.place.companion("state"))?;
         Ok(Receipt { head: Head { sequence: state.seq, hash: state.head }, at: now })
+    }
+
+    /// What an append would find wrong with the log, if anything. Writes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Read`].
+    pub fn tampering(&mut self) -> Result<Option<Tampering>, Error> {
+        let _lock = self.lock()?;
+        match self.look() {
+            Err(Error::Tampered { found, .. }) => Ok(Some(found)),
+            looked => looked.map(|_| None),
+        }
+    }
+
+    /// Signs where the log stands with the key of its epoch. Writes nothing.
+    ///
+    /// # Errors
+    /// As [`Log::append`]; [`Error::Empty`] before the first record.
+    pub fn checkpoint(&mut self, now: Timestamp) -> Result<Checkpoint, Error> {
+        let _lock = self.lock()?;
+        let state = self.look()?.ok_or(Error::Empty)?;
+        let head = state.last().ok_or(Error::Empty)?;
+        let signer = self.key.as_ref().ok_or(Error::Empty)?;
+        let (vault, device) = (self.place.vault, self.place.device.clone());
+        let epoch_key = EpochKey { vault, device, epoch: state.epoch, key: state.key };
+        let mut certificate = None;
+        for action in [BEGIN, HAND_OVER, CERTIFY] {
+            let filter = Filter { action: Some(action.to_owned()), ..Filter::default() };
+            let found =
+                checkpoint::certificate_in(records(&self.place.log_path(state.generation), filter)?, &state.key)?;
+            certificate = certificate.or(found);
+        }
+        Ok(Checkpoint::sign(epoch_key, certificate, head, now, signer))
+    }
+
+    /// Compares log, state and key, as an append does, and gives the state
+    /// caught up; `None` before the first use.
+    fn look(&mut self) -> Result<Option<State>, Error> {
+        let Some(mut state) = State::read(&self.place)? else {
+            return match self.place.generations()?.last() {
+                Some((generation, _)) => Err(self.tampered(*generation, Tampering::StateRemoved)),
+                None => Ok(None),
+            };
+        };
+        if state.seq == 0 && !self.place.log_path(state.generation).exists() {
+            return Ok(None);
+        }
+        let file = self.open(&state)?;
+        self.catch_up(&file, &mut state)?;
+        self.load_key(&file, &state)?;
+        Ok(Some(state))
     }
 
     fn lock(&self) -> Result<store::Lock, Error> {

@@ -3,7 +3,7 @@
 //!
 //! One pass, one line in memory beside the last one accepted.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 
 use super::finding::{Anchor, Expect, Finding, Kind, Report};
 use super::lines::{Line, Reader, next_line};
@@ -31,7 +31,7 @@ pub fn verify(mut reader: impl BufRead, expect: &Expect<'_>, deep: bool) -> Resu
             Line::Incomplete => walk.last_line(&line),
             Line::TooLong => {
                 walk.long_line();
-                false
+                break;
             }
         };
         if accepted {
@@ -50,6 +50,20 @@ pub fn verify(mut reader: impl BufRead, expect: &Expect<'_>, deep: bool) -> Resu
 /// # Errors
 /// [`Error::Read`], [`Error::Store`].
 pub fn verify_place(place: &Place, expect: &Expect<'_>, own: bool, deep: bool) -> Result<Report, Error> {
+    verify_watched(place, expect, own, deep, &mut |_| {})
+}
+
+/// As [`verify_place`]; `watch` is told now and then how many bytes more were read.
+///
+/// # Errors
+/// As [`verify_place`].
+pub fn verify_watched(
+    place: &Place,
+    expect: &Expect<'_>,
+    own: bool,
+    deep: bool,
+    watch: &mut dyn FnMut(u64),
+) -> Result<Report, Error> {
     // Before the log is opened, so that records written meanwhile only make it longer.
     let (state, mut lost) = match State::read(place) {
         Err(Error::Tampered { found, .. }) => (None, Some(found)),
@@ -71,7 +85,7 @@ pub fn verify_place(place: &Place, expect: &Expect<'_>, own: bool, deep: bool) -
     for (_, path) in logs {
         let anchors: Vec<Anchor> = left.iter().map(|(_, anchor)| anchor.clone()).collect();
         let log = store::Log::open_read_only(&path)?;
-        let report = verify(Reader::new(log, 0), &Expect { anchors: &anchors, ..expect.clone() }, false)?;
+        let report = verify(Watched::new(log, watch), &Expect { anchors: &anchors, ..expect.clone() }, false)?;
         anchored.extend(report.anchored.iter().map(|n| left[*n].0));
         left.retain(|(n, _)| !anchored.contains(n));
     }
@@ -81,7 +95,7 @@ pub fn verify_place(place: &Place, expect: &Expect<'_>, own: bool, deep: bool) -
     let mut report = match newest {
         Some((_, path)) => {
             let log = store::Log::open_read_only(&path)?;
-            verify(Reader::new(log, 0), &expect, deep)?
+            verify(Watched::new(log, watch), &expect, deep)?
         }
         None => verify(std::io::empty(), &expect, deep)?,
     };
@@ -94,4 +108,40 @@ pub fn verify_place(place: &Place, expect: &Expect<'_>, own: bool, deep: bool) -
         report.findings.insert(0, Finding { kind: Kind::Removed, device, sequence: None, detail: found.to_string() });
     }
     Ok(report)
+}
+
+/// Bytes between two calls of the one who watches.
+const STEP: u64 = 4 << 20;
+
+/// A log whose reading is watched.
+struct Watched<'a> {
+    log: Reader<store::Log>,
+    watch: &'a mut dyn FnMut(u64),
+    bytes: u64,
+}
+
+impl<'a> Watched<'a> {
+    fn new(log: store::Log, watch: &'a mut dyn FnMut(u64)) -> Self {
+        Self { log: Reader::new(log, 0), watch, bytes: 0 }
+    }
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        self.log.read(out)
+    }
+}
+
+impl BufRead for Watched<'_> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        self.log.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.log.consume(count);
+        self.bytes += count as u64;
+        if self.bytes >= STEP {
+            (self.watch)(std::mem::take(&mut self.bytes));
+        }
+    }
 }

@@ -157,10 +157,10 @@ impl<'a> Walk<'a> {
         false
     }
 
-    /// A line too long to be looked at.
+    /// A line too long to be looked at, behind which nothing is read.
     pub(super) fn long_line(&mut self) {
-        self.bad(Kind::Malformed, "a line longer than any record");
-        self.fork = None;
+        self.bad(Kind::Malformed, "a line longer than any record; what follows was not read");
+        self.report.stopped = true;
     }
 
     /// A line that is no record of this log, in the place of the next one.

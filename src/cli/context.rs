@@ -4,7 +4,9 @@
 //! ([`Context::sections`]), and for values becomes an [`Actor`]. Every use and
 //! every change goes through `record.rs`, which pairs it with its audit record.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use vault::audit;
@@ -16,6 +18,8 @@ use vault::secret_value::SecretValue;
 use vault::{DeviceName, Effective, Memory, ProfileName, SecretName, Section, Vault, store};
 
 use super::args::Globals;
+use super::commands::audit::{Readable, own_entries};
+use super::commands::member::Reads;
 use super::error::CommandError;
 use super::record::Attempt;
 use super::ui::Ui;
@@ -40,6 +44,8 @@ pub(crate) struct Context {
     /// and the descriptor it may come from can be read only once.
     kept_identity: RefCell<Option<SecretValue>>,
     keeps_identity: Cell<bool>,
+    /// Whose device that is.
+    pub(super) member: RefCell<Option<String>>,
 }
 
 /// How a vault file was found.
@@ -80,6 +86,7 @@ impl Context {
             acting: RefCell::new(None),
             kept_identity: RefCell::new(None),
             keeps_identity: Cell::new(false),
+            member: RefCell::new(None),
         }
     }
 
@@ -111,6 +118,21 @@ impl Context {
 
     pub(crate) fn settings(&self) -> &Settings {
         self.settings.as_ref().expect("`load` runs before every command")
+    }
+
+    /// What to type next after an error; where a directory of ours is at fault, the variable to set.
+    pub(crate) fn hint(&self, error: &CommandError) -> Option<Cow<'static, str>> {
+        let (path, directories) = error.unusable_path().zip(self.directories.as_ref()).unzip();
+        let within = |ours: &Path| path.is_some_and(|path| path.starts_with(ours) || ours.starts_with(path));
+        match directories {
+            Some(ours) if within(&ours.state) => {
+                Some("set VLT_STATE_DIR to a directory that can be written to; see docs/docker.md".into())
+            }
+            Some(ours) if within(&ours.config) => {
+                Some("set VLT_CONFIG_DIR to a directory that can be read and written".into())
+            }
+            _ => error.hint(),
+        }
     }
 
     /// The profile asked for, or `default`.
@@ -156,7 +178,7 @@ impl Context {
         if vault.id() != id {
             return Err(CommandError::OtherVault { path, known: id });
         }
-        self.acting.replace(memory.device().cloned());
+        self.acts_as(&vault, memory.device());
         Ok(Opened { path, vault, memory: RefCell::new(memory), state })
     }
 
@@ -178,7 +200,7 @@ impl Context {
         let state = self.directories().vault_state(&id.to_string());
         let memory = Memory::load(&state, id).map_err(vault::Error::from)?;
         self.known.set(Some(id));
-        self.acting.replace(memory.device().cloned());
+        self.acts_as(&vault, memory.device());
         Ok(Opened { path, vault, memory: RefCell::new(memory), state })
     }
 
@@ -240,13 +262,39 @@ impl Context {
     pub(crate) fn actor(&self, ui: &mut Ui, opened: &Opened) -> Result<Actor, CommandError> {
         let identity = self.identity(ui, opened)?;
         let device = opened.vault.team().device_of(&identity.recipient()).ok_or(vault::Error::NotAMember)?;
-        self.acting.replace(Some(device.clone()));
+        self.acts_as(&opened.vault, Some(&device));
+        self.remember_device(opened, &device)?;
+        Ok(Actor { identity, device })
+    }
+
+    /// Remembers which device this machine is, so that refusals go into its log too.
+    pub(crate) fn remember_device(&self, opened: &Opened, device: &DeviceName) -> Result<(), CommandError> {
         let mut memory = opened.memory.borrow_mut();
-        if memory.device() != Some(&device) {
-            memory.act_as(&device);
+        if memory.device() != Some(device) {
+            memory.act_as(device);
             memory.save(&opened.state, self.globals.lock_timeout()).map_err(vault::Error::from)?;
         }
-        Ok(Actor { identity, device })
+        Ok(())
+    }
+
+    /// What the logs on this machine record of some devices giving out values.
+    pub(crate) fn reads_by(&self, opened: &Opened, devices: &[DeviceName]) -> Result<Reads, CommandError> {
+        let uses = audit::Filter { uses: true, ..audit::Filter::default() };
+        let homes = self.homes(opened)?;
+        let mut reads = Reads::default();
+        for entry in Readable::new(own_entries(self, opened, &audit::Filter::default())?) {
+            let record = entry?.record;
+            let theirs = record.device.as_ref().is_some_and(|by| devices.iter().any(|device| device.as_str() == by));
+            reads.log_known |= theirs;
+            let (true, Some(profile)) = (theirs && uses.takes(&record), &record.profile) else { continue };
+            for listed in &record.names {
+                let name = audit::secret_of(listed);
+                let home = homes.of(profile, name).to_owned();
+                let seen = reads.by_secret.entry((home, name.to_owned())).or_insert((0, record.at));
+                *seen = (seen.0 + 1, seen.1.max(record.at));
+            }
+        }
+        Ok(reads)
     }
 
     /// From here on the identity is unlocked once and kept until the command ends.
@@ -265,6 +313,13 @@ impl Context {
             self.kept_identity.replace(Some(identity.to_text()));
         }
         Ok(identity)
+    }
+
+    /// Who the records of this run speak of.
+    fn acts_as(&self, vault: &Vault, device: Option<&DeviceName>) {
+        let member = device.and_then(|device| vault.team().devices().get(device));
+        self.member.replace(member.map(|device| device.member.to_string()));
+        self.acting.replace(device.cloned());
     }
 
     /// The key for the values of a section.
@@ -298,23 +353,20 @@ impl Context {
         }
     }
 
-    /// When a value was last given out, as far as the logs on this machine know.
-    pub(crate) fn last_used(
-        &self,
-        opened: &Opened,
-        profile: &ProfileName,
-        name: &SecretName,
-    ) -> Result<Option<Timestamp>, CommandError> {
-        let filter = audit::Filter { outcome: Some(audit::Outcome::Done), ..audit::Filter::default() };
-        let mut last = None;
-        for entry in super::commands::audit::entries(self, opened, &filter)? {
+    /// When values were last given out, by profile and name, as far as the logs on this
+    /// machine know. One pass over them.
+    pub(crate) fn last_uses(&self, opened: &Opened) -> Result<HashMap<(String, String), Timestamp>, CommandError> {
+        let filter = audit::Filter { uses: true, ..audit::Filter::default() };
+        let homes = self.homes(opened)?;
+        let mut last: HashMap<(String, String), Timestamp> = HashMap::new();
+        // What else is wrong with a log is for `audit verify` to say.
+        for entry in Readable::new(own_entries(self, opened, &filter)?) {
             let record = entry?.record;
-            let given = matches!(record.action.as_str(), "exec" | "get" | "export");
-            // `exec` names a renamed secret as VARIABLE=SECRET.
-            let named =
-                |listed: &String| listed.rsplit('=').next().and_then(|n| n.split('@').next()) == Some(name.as_str());
-            if given && record.profile.as_deref() == Some(profile.as_str()) && record.names.iter().any(named) {
-                last = last.max(Some(record.at));
+            let profile = record.profile.as_deref().unwrap_or_default();
+            for listed in &record.names {
+                let name = audit::secret_of(listed);
+                let at = last.entry((homes.of(profile, name).to_owned(), name.to_owned())).or_insert(record.at);
+                *at = record.at.max(*at);
             }
         }
         Ok(last)

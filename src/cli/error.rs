@@ -3,10 +3,10 @@
 //! Every failure has an exit code and, where there is something to type, a hint.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use vault::crypto::Hash;
-use vault::{Kind, ProfileName, SecretName, audit, config, exec, identity, interchange, store};
+use vault::{Kind, MemberName, ProfileName, SecretName, audit, config, exec, identity, interchange, store};
 
 use super::exit::Exit;
 
@@ -29,6 +29,20 @@ pub(crate) enum CommandError {
     Import(#[from] interchange::Error),
     #[error("{0}")]
     Crypto(#[from] vault::crypto::Error),
+    #[error("{0}")]
+    Request(#[from] vault::team::RequestError),
+    #[error("the request is for another vault: {0}")]
+    OtherVaultsRequest(Hash),
+    #[error("this is the device you are using")]
+    OwnDevice,
+    #[error("there is no recovery device in this vault")]
+    NoRecovery,
+    #[error("that is not this vault's recovery code, or no longer; or the sealed identity is damaged")]
+    WrongCode,
+    #[error("no admin {0}")]
+    NoAdmin(MemberName),
+    #[error("profile {0} holds secrets")]
+    ProfileNotEmpty(ProfileName),
 
     #[error("{message}")]
     Usage { message: String },
@@ -61,6 +75,8 @@ pub(crate) enum CommandError {
     OtherVault { path: PathBuf, known: Hash },
     #[error("the vault here is {id}, which is not what VLT_VAULT_ID asks for")]
     NotTheVaultAsked { id: Hash },
+    #[error("no vault was made at {}: other working trees of this clone have the vault {id}", path.display())]
+    CloneHasVault { path: PathBuf, id: String },
     #[error("{} is known as two different vaults, one by its path and one by its clone", path.display())]
     ConflictingPlaces { path: PathBuf },
     #[error("nothing was changed: {0}")]
@@ -107,6 +123,18 @@ pub(crate) enum CommandError {
     WorkingDirectory(std::io::Error),
     #[error("VLT_AUDIT is neither a file, fd:N of an open descriptor, nor stderr")]
     AuditSink,
+    #[error("no audit logs in {}", directory.display())]
+    NoLogs { directory: PathBuf },
+    #[error("the audit log is as it was left: there is no reason to begin again")]
+    LogIsWhole,
+    #[error("not confirmed; nothing was changed")]
+    NotConfirmed,
+    #[error("neither a file with a checkpoint nor a commit with an audit head in its history")]
+    NoAnchors,
+    #[error("the checkpoint is of another vault: {id}")]
+    OtherCheckpoint { id: Hash },
+    #[error("git did not answer")]
+    Git,
     #[error("what was stored could not be read back by a new process; no vault was made")]
     NotReadBack,
     #[error("internal error: {0}")]
@@ -139,10 +167,11 @@ impl CommandError {
             Self::Vault(vault::Error::NoGrant { .. }) => "no-grant",
             Self::Vault(vault::Error::NoWrite { .. }) => "no-write",
             Self::Vault(vault::Error::NotAdmin(_)) => "not-admin",
+            Self::Vault(vault::Error::NotAllowed(_)) => "not-allowed",
             Self::Vault(vault::Error::Pin(_)) | Self::BehindForWriting(_) => "rollback-or-fork",
             Self::OtherVault { .. } | Self::NotTheVaultAsked { .. } | Self::ConflictingPlaces { .. } => "other-vault",
             Self::UnknownPlace { .. } => "unknown-place",
-            Self::Identity(_) => "not-unlocked",
+            Self::Identity(_) | Self::WrongCode => "not-unlocked",
             Self::OutOfScope { .. } => "out-of-scope",
             Self::Stale(_) => "overdue",
             Self::Vault(vault::Error::SameValue { .. }) => "same-value",
@@ -176,23 +205,43 @@ impl CommandError {
             | Self::NotTheSame
             | Self::UnknownProvider
             | Self::AuditSink
+            | Self::LogIsWhole
+            | Self::NotConfirmed
+            | Self::NoAnchors
             | Self::Import(_)
-            | Self::Vault(V::Bound(_))
+            | Self::Request(_)
+            | Self::OtherVaultsRequest(_)
+            | Self::ProfileNotEmpty(_)
+            | Self::Vault(V::AdminHasAll(_))
+            | Self::Vault(V::Bound(_) | V::Crypto(vault::crypto::Error::UnsupportedRecipient))
             | Self::Inherited { .. }
             | Self::VaultExists { .. } => Exit::Usage,
             Self::NotPromoted { error, .. } => error.exit(),
             Self::Vault(
-                V::NoProfile(_) | V::NoSecret { .. } | V::NoPending(_) | V::NoVersion { .. } | V::NotRemoved(_),
+                V::NoProfile(_)
+                | V::NoSecret { .. }
+                | V::NoMember(_)
+                | V::NoDevice(_)
+                | V::NoPending(_)
+                | V::NoVersion { .. }
+                | V::NotRemoved(_),
             )
+            | Self::NoRecovery
             | Self::NothingToRevoke(_)
+            | Self::NoAdmin(_)
             | Self::NoVaultFile { .. }
             | Self::NoProfile { .. }
             | Self::NoSecret { .. }
             | Self::NoVersion(_)
             | Self::NoPrevious(_)
+            | Self::NoLogs { .. }
+            | Self::Audit(audit::Error::Empty)
             | Self::Config(config::Error::NotFound { .. }) => Exit::Missing,
-            Self::Vault(V::NotAMember | V::NoGrant { .. }) | Self::Identity(_) => Exit::Locked,
-            Self::Vault(V::Rejected(_) | V::Pin(vault::PinError::Store(store::Error::Busy { .. }))) => Exit::Untrusted,
+            Self::Vault(V::NotAMember | V::NoGrant { .. }) | Self::Identity(_) | Self::WrongCode => Exit::Locked,
+            Self::Vault(V::Rejected(_))
+            | Self::Config(config::Error::Damaged { .. } | config::Error::TooNew { .. }) => Exit::Untrusted,
+            Self::Vault(V::Pin(vault::PinError::Store(store::Error::Busy { .. })))
+            | Self::Config(config::Error::Store(store::Error::Busy { .. })) => Exit::Conflict,
             Self::Vault(V::Pin(vault::PinError::Store(_))) => Exit::Io,
             Self::Vault(V::Pin(_))
             | Self::NotAVaultFile(_)
@@ -200,15 +249,22 @@ impl CommandError {
             | Self::OtherVault { .. }
             | Self::NotTheVaultAsked { .. }
             | Self::ConflictingPlaces { .. }
+            | Self::CloneHasVault { .. }
             | Self::BehindForWriting(_)
-            | Self::Audit(audit::Error::Tampered { .. }) => Exit::Untrusted,
-            Self::Vault(V::NoWrite { .. } | V::NotAdmin(_) | V::Unfit { .. })
+            | Self::OtherCheckpoint { .. }
+            | Self::Audit(audit::Error::Tampered { .. } | audit::Error::Checkpoint) => Exit::Untrusted,
+            Self::Vault(V::NoWrite { .. } | V::NotAdmin(_) | V::NotAllowed(_) | V::Unfit { .. })
+            | Self::OwnDevice
             | Self::OutOfScope { .. }
             | Self::DangerousName(_)
             | Self::Stale(_)
             | Self::Unverified(_) => Exit::Forbidden,
             Self::Vault(
-                V::NameUsed { .. } | V::SameValue { .. } | V::Pending(_) | V::Store(store::Error::Busy { .. }),
+                V::NameUsed { .. }
+                | V::SecretExists { .. }
+                | V::SameValue { .. }
+                | V::Pending(_)
+                | V::Store(store::Error::Busy { .. }),
             )
             | Self::OtherPending(_)
             | Self::NotRevoked(_)
@@ -226,6 +282,20 @@ impl CommandError {
         }
     }
 
+    /// The file or directory that the system would not let us use.
+    pub(crate) fn unusable_path(&self) -> Option<&Path> {
+        match self {
+            Self::Store(error)
+            | Self::Vault(vault::Error::Store(error) | vault::Error::Pin(vault::PinError::Store(error)))
+            | Self::Config(config::Error::Store(error))
+            | Self::Audit(audit::Error::Store(error)) => match error {
+                store::Error::Io { path, .. } => Some(path),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// What to type, or what to know, next.
     pub(crate) fn hint(&self) -> Option<Cow<'static, str>> {
         use vault::Error as V;
@@ -238,12 +308,6 @@ impl CommandError {
             }
             Self::Config(config::Error::NoHome { variable, .. }) => {
                 format!("set {variable} to a directory that can be written to").into()
-            }
-            Self::Store(store::Error::Io { path, .. })
-            | Self::Audit(audit::Error::Store(store::Error::Io { path, .. }))
-                if path.to_string_lossy().contains("vault") && !path.ends_with("vault.toml") =>
-            {
-                "set VLT_STATE_DIR to a directory that can be written to; see docs/docker.md".into()
             }
             Self::ValueAsArgument => {
                 "type `vault set NAME` and enter it there, or pipe it into `vault set NAME -`".into()
@@ -267,6 +331,10 @@ impl CommandError {
             }
             Self::OtherVault { .. } => {
                 "somebody may have replaced the file; if it was meant, move it elsewhere and use it from there".into()
+            }
+            Self::CloneHasVault { .. } => {
+                "take its `vault.toml` from the branch that has it; a second vault belongs into a directory of its own"
+                    .into()
             }
             Self::BehindForWriting(_) => {
                 "pull or merge the newer file; if going back is meant, accept this one with `vault trust`".into()
@@ -306,7 +374,19 @@ impl CommandError {
             Self::Unverified(_) => "pass `--run CMD` or `--verify CMD` to prove it, or `--unverified` to go on".into(),
             Self::Rotator(_) => "docs/rotation.md, section 4, says what a rotator prints".into(),
             Self::Vault(V::Rejected(rejected)) => return hint_for(rejected.kind).map(Cow::Borrowed),
-            Self::Vault(V::NotAMember) => "ask an admin of the vault to add this device".into(),
+            Self::Vault(V::NotAMember) => "type `vault join`, and send what it prints to an admin of the vault".into(),
+            Self::Vault(V::NoMember(_) | V::NoDevice(_)) => "`vault member list` shows who there is".into(),
+            Self::Vault(V::AdminHasAll(_)) => "take the role first: `vault member revoke NAME --admin`".into(),
+            Self::ProfileNotEmpty(_) => "pass `--force` if that is meant".into(),
+            Self::WrongCode => {
+                "every use and every admin that leaves replaces it: pull, and take the newest code".into()
+            }
+            Self::NoAdmin(_) => "the code enrols a new device of an admin: name one with `--member NAME`".into(),
+            Self::Vault(V::Crypto(vault::crypto::Error::UnsupportedRecipient)) => {
+                "ask for a recipient that begins with age1 and holds no other 1, as `age-keygen` makes them".into()
+            }
+            Self::OwnDevice => "let another admin do it, or use another device of yours".into(),
+            Self::Request(_) => "ask for the whole line that `vault join` printed".into(),
             Self::Vault(V::NoGrant { .. } | V::NoWrite { .. } | V::NotAdmin(_)) => "ask an admin of the vault".into(),
             Self::Vault(V::Pin(vault::PinError::Behind(_))) => {
                 "pull or merge the newer file; `vault config rollback warn` reads older ones".into()
@@ -314,12 +394,20 @@ impl CommandError {
             Self::Vault(V::Pin(vault::PinError::Fork | vault::PinError::Adopt(_))) => {
                 "ask an admin which history is right; `vault verify` shows what is known".into()
             }
-            Self::Vault(V::Store(store::Error::Busy { .. })) | Self::Store(store::Error::Busy { .. }) => {
+            Self::Vault(
+                V::Store(store::Error::Busy { .. }) | V::Pin(vault::PinError::Store(store::Error::Busy { .. })),
+            )
+            | Self::Store(store::Error::Busy { .. })
+            | Self::Config(config::Error::Store(store::Error::Busy { .. }))
+            | Self::Audit(audit::Error::Store(store::Error::Busy { .. })) => {
                 "wait for the other one, or pass `--lock-timeout 60s`".into()
             }
             Self::Audit(audit::Error::Tampered { .. }) => {
-                "see `vault audit verify`; docs/audit-log.md says how to go on".into()
+                "see `vault audit verify` and find out why; `vault audit begin --reason TEXT` goes on with a new log"
+                    .into()
             }
+            Self::NotConfirmed => "pass `--yes` where there is no terminal to ask on".into(),
+            Self::NoAnchors => "`vault audit checkpoint` makes such a file; a commit is named as git does".into(),
             Self::AuditSink => "for example VLT_AUDIT=stderr".into(),
             Self::Identity(error) => return identity_hint(error),
             Self::Exec(exec::Error::Nul { .. } | exec::Error::TooLong { .. }) => {

@@ -13,16 +13,19 @@ use std::path::PathBuf;
 use vault::audit::{self, Event, Log, Origin, Outcome, Receipt, Sink};
 use vault::clock::Timestamp;
 use vault::crypto::{Hash, SigningKey};
-use vault::{AuditHead, DeviceName, ProfileName, SecretName, Section, Signer, Transaction, Vault};
+use vault::{AuditHead, DeviceName, ProfileName, SecretName, Section, Signer, Transaction, Vault, store};
 
 use super::context::{Actor, Context, Opened};
 use super::error::CommandError;
+use super::exit::Exit;
 use super::ui::Ui;
 
 /// What is being tried; becomes a record if it is refused.
 #[derive(Clone)]
 pub(super) struct Attempt {
-    action: &'static str,
+    action: String,
+    /// True if other failures go on record too: a value or a change was asked for.
+    in_full: bool,
     profile: Option<ProfileName>,
     names: Vec<String>,
 }
@@ -30,7 +33,8 @@ pub(super) struct Attempt {
 /// A change to be made.
 pub(crate) struct Change {
     action: &'static str,
-    profile: ProfileName,
+    /// `None` for changes of the team.
+    profile: Option<ProfileName>,
     names: Vec<String>,
     pub(crate) overrides: Vec<String>,
 }
@@ -38,8 +42,20 @@ pub(crate) struct Change {
 impl Change {
     pub(crate) fn of(action: &'static str, profile: &ProfileName, names: &[SecretName]) -> Self {
         let names = names.iter().map(ToString::to_string).collect();
-        Self { action, profile: profile.clone(), names, overrides: Vec::new() }
+        Self { action, profile: Some(profile.clone()), names, overrides: Vec::new() }
     }
+
+    /// A change of the team; `about` are the members or devices it is about.
+    pub(crate) fn team(action: &'static str, about: &[&str]) -> Self {
+        let names = about.iter().map(ToString::to_string).collect();
+        Self { action, profile: None, names, overrides: Vec::new() }
+    }
+}
+
+/// How names that change how programs run, and were allowed, read in the log.
+pub(crate) fn name_overrides<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
+    let dangerous = names.filter(|name| vault::exec::names::changes_how_programs_run(name));
+    dangerous.map(|name| format!("allow-name:{name}")).collect()
 }
 
 /// How an edit ended.
@@ -111,6 +127,14 @@ impl Trail {
         Ok(log.record(event, origin, now, certifier)?)
     }
 
+    /// Begins a new log in place of one that was changed or removed.
+    pub(crate) fn begin_again(&mut self, reason: &str, now: Timestamp) -> Result<audit::Head, CommandError> {
+        let Self { log, origin, signing_key } = self;
+        let certify = signing_key.as_ref().map(|key| |epoch: &audit::EpochKey| Some(epoch.certify(key)));
+        let certifier = certify.as_ref().map(|certify| certify as &audit::Certifier<'_>);
+        Ok(log.begin_again(reason, origin, now, certifier)?.head)
+    }
+
     /// Records that a use which was on record did not happen after all.
     pub(crate) fn failed(&mut self, used: &Use, of: u64, why: &str, now: Timestamp) -> Result<(), CommandError> {
         let event = Event { of: Some(of), reason: Some(why.to_owned()), ..used.event(Outcome::Failed) };
@@ -122,7 +146,29 @@ impl Context {
     /// Says what is being tried; should it be refused, that goes on record.
     pub(crate) fn attempt(&self, action: &'static str, profile: &ProfileName, names: &[SecretName]) {
         let names = names.iter().map(ToString::to_string).collect();
-        self.attempt.replace(Some(Attempt { action, profile: Some(profile.clone()), names }));
+        let action = action.to_owned();
+        self.attempt.replace(Some(Attempt { action, in_full: true, profile: Some(profile.clone()), names }));
+    }
+
+    /// Says which command runs, until it says more itself: a file that is not trusted, an
+    /// identity that is not there or a lack of rights goes on record whatever the command.
+    pub(crate) fn attempt_command(&self, name: &str) {
+        self.attempt.replace(Some(Attempt {
+            action: name.to_owned(),
+            in_full: false,
+            profile: self.globals.profile.clone(),
+            names: Vec::new(),
+        }));
+    }
+
+    /// As [`Context::attempt`], of a change that [`Context::change_as`] is to make.
+    pub(crate) fn attempt_change(&self, change: &Change) {
+        self.attempt.replace(Some(Attempt {
+            action: change.action.to_owned(),
+            in_full: true,
+            profile: change.profile.clone(),
+            names: change.names.clone(),
+        }));
     }
 
     /// Says that how it ended is on record already.
@@ -199,19 +245,33 @@ impl Context {
         change: &Change,
         edit: impl FnOnce(&mut Transaction, &Signer<'_>, Timestamp) -> Result<Edit<T>, CommandError>,
     ) -> Result<Edit<T>, CommandError> {
-        self.attempt.replace(Some(Attempt {
-            action: change.action,
-            profile: Some(change.profile.clone()),
-            names: change.names.clone(),
-        }));
+        self.attempt_change(change);
         let actor = self.actor(ui, opened)?;
+        self.change_as(&actor, opened, change, edit)
+    }
+
+    /// As [`Context::change`], by somebody who is known already.
+    pub(crate) fn change_as<T>(
+        &self,
+        actor: &Actor,
+        opened: &Opened,
+        change: &Change,
+        edit: impl FnOnce(&mut Transaction, &Signer<'_>, Timestamp) -> Result<Edit<T>, CommandError>,
+    ) -> Result<Edit<T>, CommandError> {
         let mut memory = opened.memory.borrow_mut();
         let mut tx = Transaction::begin(&opened.path, memory.verified(), self.globals.lock_timeout())?;
         check_standing(tx.vault(), &memory)?;
+        // The change has to be remembered afterwards; where that cannot be, it is not made.
+        store::create_private_dir_all(&opened.state)?;
+        rustix::fs::access(&opened.state, rustix::fs::Access::WRITE_OK).map_err(|errno| store::Error::Io {
+            action: "write",
+            path: opened.state.clone(),
+            reason: errno.into(),
+        })?;
         let now = self.now();
-        let mut trail = self.trail_of(opened, &actor)?;
+        let mut trail = self.trail_of(opened, actor)?;
         let event = |outcome| Event {
-            profile: Some(change.profile.to_string()),
+            profile: change.profile.as_ref().map(ToString::to_string),
             names: change.names.clone(),
             overrides: change.overrides.clone(),
             ..Event::new(change.action, outcome)
@@ -246,7 +306,7 @@ impl Context {
             if memory.learn(written, &sections, &[]) {
                 memory.save(&opened.state, self.globals.lock_timeout()).map_err(vault::Error::from)?;
             }
-            if let Some(section) = sections.iter().find(|section| *section.name() == change.profile) {
+            if let Some(section) = sections.iter().find(|section| Some(section.name()) == change.profile.as_ref()) {
                 clock.clone_from(&section.signature().clock);
             }
         }
@@ -264,7 +324,7 @@ impl Context {
         signing_key: Option<SigningKey>,
         event: &Event,
     ) -> Result<AuditHead, CommandError> {
-        let head = self.trail(id, device, None, signing_key)?.record(event, self.now())?.head;
+        let head = self.trail(id, device, self.member.borrow().clone(), signing_key)?.record(event, self.now())?.head;
         Ok(AuditHead { sequence: head.sequence, hash: head.hash })
     }
 
@@ -272,7 +332,10 @@ impl Context {
     /// vault of this place is a trusted one.
     pub(crate) fn record_refusal(&self, error: &CommandError) -> Result<(), CommandError> {
         let (Some(attempt), Some(id)) = (self.attempt.take(), self.known.get()) else { return Ok(()) };
-        if matches!(error, CommandError::Audit(_)) {
+        // Wrong usage is no refusal: nothing was tried.
+        let refused = matches!(error.exit(), Exit::Locked | Exit::Untrusted | Exit::Forbidden);
+        let tried = attempt.in_full && error.exit() != Exit::Usage;
+        if matches!(error, CommandError::Audit(_)) || !(tried || refused) {
             return Ok(());
         }
         let event = Event {
@@ -282,7 +345,7 @@ impl Context {
             ..Event::new(attempt.action, Outcome::Refused)
         };
         let device = self.acting.borrow().clone();
-        self.trail(&id, device.as_ref(), None, None)?.record(&event, self.now()).map(drop)
+        self.trail(&id, device.as_ref(), self.member.borrow().clone(), None)?.record(&event, self.now()).map(drop)
     }
 
     fn origin(&self, member: Option<String>) -> Origin {

@@ -17,6 +17,7 @@ impl Cell {
 
     pub(crate) fn toned(tone: Tone, text: impl Into<String>) -> Self {
         let text: String = text.into();
+        // Cleaned here, so that its width is that of what is shown.
         Self { text: clean(&text).into_owned(), tone }
     }
 }
@@ -55,6 +56,15 @@ impl Table {
         for row in &self.rows {
             print_row(ui, used.iter().map(|&n| &row[n]), &widths);
         }
+    }
+}
+
+impl Table {
+    /// Prints cells as they come, for rows that do not wait for each other.
+    pub(crate) fn line(ui: &mut Ui, cells: impl Iterator<Item = Cell>) {
+        let texts: Vec<String> =
+            cells.filter(|cell| !cell.text.is_empty()).map(|cell| ui.paint(cell.tone, &cell.text)).collect();
+        ui.line(&texts.join("  "));
     }
 }
 

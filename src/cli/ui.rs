@@ -25,6 +25,8 @@ pub(crate) enum Tone {
 }
 
 impl Tone {
+    const ALL: [Self; 6] = [Self::Plain, Self::Bold, Self::Faint, Self::Good, Self::Attention, Self::Bad];
+
     /// The SGR parameter (ECMA-48 §8.3.117).
     fn sgr(self) -> &'static str {
         match self {
@@ -36,19 +38,35 @@ impl Tone {
             Self::Bad => "1;31",
         }
     }
+
+    /// Stands for the tone in a line on its way to the terminal: a noncharacter of
+    /// Unicode, which no text has business to contain. A text that does gains a colour.
+    fn mark(self) -> char {
+        // From U+FDD0 on there are 32 noncharacters.
+        char::from_u32(0xfdd0 + self as u32).unwrap_or(END)
+    }
+
+    fn marked(c: char) -> Option<Self> {
+        Self::ALL.into_iter().find(|tone| tone.mark() == c)
+    }
 }
+
+/// Ends what [`Tone::mark`] began.
+const END: char = '\u{fdef}';
 
 /// The terminal, or what stands in for it.
 pub(crate) struct Ui {
     quiet: bool,
     no_input: bool,
+    stdout_closed: bool,
     color_out: bool,
     color_err: bool,
     out: Vec<u8>,
 }
 
 impl Ui {
-    pub(crate) fn new(quiet: bool, no_input: bool, color: ColorChoice, no_color: bool) -> Self {
+    /// `stdout_closed`: descriptor 1 was closed, and what stands in for it swallows everything.
+    pub(crate) fn new(quiet: bool, no_input: bool, color: ColorChoice, no_color: bool, stdout_closed: bool) -> Self {
         let colored = |terminal: bool| match color {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
@@ -57,6 +75,7 @@ impl Ui {
         Self {
             quiet,
             no_input,
+            stdout_closed,
             color_out: colored(io::stdout().is_terminal()),
             color_err: colored(io::stderr().is_terminal()),
             out: Vec::new(),
@@ -66,6 +85,10 @@ impl Ui {
     /// True if somebody can be asked.
     pub(crate) fn can_ask(&self) -> bool {
         !self.no_input && io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    pub(crate) fn stdout_closed(&self) -> bool {
+        self.stdout_closed
     }
 
     pub(crate) fn stdout_is_terminal(&self) -> bool {
@@ -78,14 +101,30 @@ impl Ui {
         Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
     }
 
-    /// Colours text for standard output.
+    /// Marks text for [`Ui::line`] to colour.
     pub(crate) fn paint(&self, tone: Tone, text: &str) -> String {
-        paint(self.color_out, tone, text)
+        if self.color_out && tone != Tone::Plain && !text.is_empty() {
+            format!("{}{text}{END}", tone.mark())
+        } else {
+            text.to_owned()
+        }
     }
 
-    /// A line of data.
+    /// A line of data. Whatever the text holds, only the colours that [`Ui::paint`]
+    /// marked reach the terminal as control sequences.
     pub(crate) fn line(&mut self, text: &str) {
-        self.out.extend_from_slice(clean_but_colors(text).as_bytes());
+        let text = clean(text);
+        if self.color_out {
+            for c in text.chars() {
+                let sgr = if c == END { Some("0") } else { Tone::marked(c).map(Tone::sgr) };
+                match sgr {
+                    Some(sgr) => self.out.extend_from_slice(format!("\x1b[{sgr}m").as_bytes()),
+                    None => self.out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+                }
+            }
+        } else {
+            self.out.extend_from_slice(text.as_bytes());
+        }
         self.out.push(b'\n');
     }
 
@@ -123,6 +162,9 @@ impl Ui {
         let out = zeroize::Zeroizing::new(std::mem::take(&mut self.out));
         if out.is_empty() {
             return Ok(());
+        }
+        if self.stdout_closed {
+            return Err(rustix::io::Errno::BADF.into());
         }
         let mut stdout = io::stdout().lock();
         stdout.write_all(&out)?;
@@ -164,6 +206,15 @@ impl Ui {
         self.err_line(&format!("vault: {label} {}", clean(text)));
     }
 
+    /// Replaces the last line of the terminal on standard error; an empty text takes
+    /// it away. Elsewhere nothing is shown.
+    pub(crate) fn progress(&mut self, text: &str) {
+        if !self.quiet && io::stderr().is_terminal() {
+            // EL, ECMA-48 §8.3.41: erase to the end of the line.
+            let _ = write!(io::stderr().lock(), "\r{}\x1b[K", clean(text));
+        }
+    }
+
     fn err_line(&self, text: &str) {
         // A full disk or closed pipe behind standard error must not become a panic.
         let _ = writeln!(io::stderr().lock(), "{text}");
@@ -202,21 +253,12 @@ fn paint(color: bool, tone: Tone, text: &str) -> String {
 
 /// Shows control and direction characters as `\u{1b}` instead of sending them.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    clean_except(text, |_| false)
-}
-
-/// As [`clean`], for lines that [`Ui::paint`] coloured: their cells were cleaned before.
-fn clean_but_colors(text: &str) -> Cow<'_, str> {
-    clean_except(text, |c| c == '\x1b')
-}
-
-fn clean_except(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !text.chars().any(|c| is_hostile(c) && !keep(c)) {
+    if !text.chars().any(is_hostile) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if is_hostile(c) && !keep(c) {
+        if is_hostile(c) {
             let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
         } else {
             out.push(c);
@@ -234,5 +276,13 @@ mod tests {
         assert_eq!(clean("a\x1b]52;c;eA==\x07b"), "a\\u{1b}]52;c;eA==\\u{7}b");
         assert_eq!(clean("a\u{202e}b\nc\u{9b}"), "a\\u{202e}b\\u{a}c\\u{9b}");
         assert_eq!(clean("naïve ✓"), "naïve ✓");
+    }
+
+    #[test]
+    fn of_escape_sequences_only_marked_colours_pass() {
+        let mut ui = Ui::new(false, true, ColorChoice::Always, false, false);
+        let painted = ui.paint(Tone::Bad, "bad");
+        ui.line(&format!("a {painted} \x1b[2J\x1b[31m\u{9b}"));
+        assert_eq!(ui.out, "a \x1b[1;31mbad\x1b[0m \\u{1b}[2J\\u{1b}[31m\\u{9b}\n".as_bytes());
     }
 }

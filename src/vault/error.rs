@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::name::{DeviceName, ProfileName, SecretName};
+use super::name::{DeviceName, MemberName, ProfileName, SecretName};
 use crate::crypto;
 
 /// The kinds of rejection, in the words of the format.
@@ -217,6 +217,26 @@ pub enum Error {
         /// The profile.
         profile: ProfileName,
     },
+    /// A secret of that name is there already.
+    #[error("{name} exists already in profile {profile}")]
+    SecretExists {
+        /// The profile.
+        profile: ProfileName,
+        /// The secret.
+        name: SecretName,
+    },
+    /// No such member.
+    #[error("no member {0}")]
+    NoMember(MemberName),
+    /// No such active device.
+    #[error("no device {0}")]
+    NoDevice(DeviceName),
+    /// Access to a profile cannot be taken from somebody who has all of it.
+    #[error("{0} is an admin, who can read and write everything")]
+    AdminHasAll(MemberName),
+    /// A rule of the team log forbids the change.
+    #[error("not allowed: {0}")]
+    NotAllowed(&'static str),
     /// The device's member is no admin.
     #[error("{0} is no admin of this vault")]
     NotAdmin(DeviceName),

@@ -11,7 +11,6 @@ use super::document::compose;
 use super::error::Error;
 use super::name::{DeviceName, MemberName, ProfileName};
 use super::profile::{Counts, Profile, SectionSignature};
-use super::secret::PolicyFields;
 use super::team::Team;
 
 /// Who founds a vault.
@@ -75,16 +74,11 @@ pub fn found(founder: &Founder<'_>, profiles: &BTreeSet<ProfileName>, now: Times
         sections.push(team.append(&change, &key)?);
     }
     for (profile, data_key) in keys {
-        let grants = wrap_to_readers(&team, profile, &data_key)?;
-        let profile = Profile {
-            name: profile.clone(),
-            epoch: 1,
-            grants,
-            policy: PolicyFields::default(),
-            removed: BTreeMap::new(),
-            secrets: BTreeMap::new(),
-            clock: Counts::new(),
-        };
+        let mut grants = BTreeMap::new();
+        for (device, recipient) in team.readers(profile) {
+            grants.insert(device, data_key.wrap(recipient)?);
+        }
+        let profile = Profile { grants, ..Profile::empty(profile) };
         let signature = SectionSignature {
             team: team.head(),
             by: founder.device.clone(),
@@ -95,13 +89,4 @@ pub fn found(founder: &Founder<'_>, profiles: &BTreeSet<ProfileName>, now: Times
         sections.push(profile.sign(&id, &signature, &key)?);
     }
     Ok(compose(&id, sections.iter().map(String::as_str)).into_bytes())
-}
-
-/// A grant of `key` for everyone who may read the profile.
-pub(super) fn wrap_to_readers(
-    team: &Team,
-    profile: &ProfileName,
-    key: &DataKey,
-) -> Result<BTreeMap<DeviceName, crypto::WrappedKey>, Error> {
-    team.readers(profile).map(|(device, recipient)| Ok((device, key.wrap(recipient)?))).collect()
 }

@@ -4,6 +4,7 @@
 //! a profile only if its signature does. What was seen before is compared by [`Memory`].
 
 mod change;
+mod copy;
 mod document;
 mod effective;
 mod error;
@@ -24,6 +25,7 @@ use crate::crypto::Hash;
 use document::Document;
 
 pub use change::{Action, Change, NewDevice, Recovery, Rekeyed, Role};
+pub use copy::{Target, copy_secret};
 pub use document::MAX_FILE;
 pub use effective::Effective;
 pub use error::{Error, Kind, Rejected};
@@ -104,6 +106,15 @@ impl Vault {
         &self.team
     }
 
+    /// Every change of the team, in order.
+    ///
+    /// # Errors
+    /// None in practice: each was read when the vault was accepted.
+    pub fn changes(&self) -> Result<Vec<Change>, Rejected> {
+        let texts = self.document.changes();
+        texts.map(|(text, before)| Ok(change::SignedChange::read(text, before.count())?.change)).collect()
+    }
+
     /// The file's bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -169,6 +180,16 @@ impl Vault {
             findings.push(Rejected::new(Kind::Bounds));
         }
         findings.into_iter().map(|rejected| document::diagnose(self.bytes(), rejected)).collect()
+    }
+
+    /// Number of secrets in a profile, removed ones included, by their headers alone.
+    fn secrets_in(&self, profile: &ProfileName) -> usize {
+        let Some((text, _)) = self.document.profile(profile) else { return 0 };
+        let count = |kind: &str| {
+            let header = format!("\n[profile.{profile}.{kind}.");
+            memchr::memmem::find_iter(text.as_bytes(), header.as_bytes()).count()
+        };
+        count("secret") + count("removed")
     }
 
     /// The text of every section, in order: team changes, then profiles.

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::clock::Timestamp;
-use crate::crypto::{Hash, IdentityKey, SealedValue, SigningKey, ValueKey, WrappedKey, length_prefixed};
+use crate::crypto::{Binding, Hash, IdentityKey, SealedValue, SigningKey, ValueKey, WrappedKey, length_prefixed};
 
 use super::document::LinesBefore;
 use super::error::{Error, Kind, Rejected};
 use super::name::{DeviceName, ProfileName, SecretName};
-use super::secret::{PolicyFields, Removed, Secret};
-use super::team::Team;
-use super::text::{Canonical, Cursor, InlineOut, MAX_LINE, Stop, field, optional_field};
+use super::secret::{Exposure, PolicyFields, Removed, Secret};
+use super::team::{MAX_DEVICES, Team};
+use super::text::{Canonical, Cursor, InlineOut, MAX_ARRAY, MAX_LINE, Stop, field, optional_field};
 
 /// Who holds a grant, in order of names, with its text.
 type Grants<'a> = Vec<(DeviceName, &'a str)>;
@@ -158,6 +158,11 @@ impl<'a> Section<'a> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.secrets.is_empty()
+    }
+
+    /// Devices that hold a grant, in order of names.
+    pub fn grant_holders(&self) -> impl Iterator<Item = &DeviceName> {
+        self.grants.iter().map(|(device, _)| device)
     }
 
     /// Names of its secrets, in order.
@@ -310,6 +315,10 @@ fn read_head<'a>(name: &ProfileName, c: &mut Cursor<'a>) -> Result<(u64, Grants<
         if grants.last().is_some_and(|(last, _)| *last >= device) {
             return here.stop(Kind::Layout);
         }
+        // More than any team has, recovery included; before memory is spent on them.
+        if grants.len() > MAX_DEVICES {
+            return here.stop(Kind::Grants);
+        }
         let value = c.rest();
         // Decoded again when it is used; here only its notation counts.
         WrappedKey::read(c)?;
@@ -317,6 +326,17 @@ fn read_head<'a>(name: &ProfileName, c: &mut Cursor<'a>) -> Result<(u64, Grants<
         c.expect("\n")?;
     }
     if grants.is_empty() { c.stop(Kind::Layout) } else { Ok((epoch, grants)) }
+}
+
+/// Adds an exposure, unless the same is on the list already or the list is full: the
+/// oldest entries say enough.
+pub(super) fn mark_exposed(list: &mut Vec<Exposure>, exposure: Option<&Exposure>) {
+    if let Some(exposure) = exposure {
+        let known = list.iter().any(|known| known.to == exposure.to && known.why == exposure.why);
+        if !known && list.len() < MAX_ARRAY {
+            list.push(exposure.clone());
+        }
+    }
 }
 
 /// Checks 1 to 6 of section 4.
@@ -409,6 +429,53 @@ impl<'a> Body<'a> {
 }
 
 impl Profile {
+    /// A profile without secrets and, so far, without grants.
+    pub(crate) fn empty(name: &ProfileName) -> Self {
+        Self {
+            name: name.clone(),
+            epoch: 1,
+            grants: BTreeMap::new(),
+            policy: PolicyFields::default(),
+            removed: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            clock: Counts::new(),
+        }
+    }
+
+    /// Opens every value of every kept version with `old` and seals it with `new`;
+    /// with `exposed`, marks each as known to whom it says, removed ones that are still
+    /// exposed too: history has them.
+    ///
+    /// # Errors
+    /// [`Rejected`] of kind value, [`Error::Crypto`].
+    pub(crate) fn reseal(&mut self, old: &ValueKey, new: &ValueKey, exposed: Option<&Exposure>) -> Result<(), Error> {
+        for (name, secret) in &mut self.secrets {
+            let reseal = |version: u64, value: &mut SealedValue| -> Result<(), Error> {
+                let binding = Binding { name: name.as_str(), version };
+                let opened = old
+                    .open(binding, value)
+                    .map_err(|_| Rejected::new(Kind::Value).in_profile(&self.name).in_secret(name))?;
+                *value = new.seal(binding, &opened)?;
+                Ok(())
+            };
+            reseal(secret.version, &mut secret.value)?;
+            if let Some(pending) = &mut secret.pending {
+                reseal(pending.version, &mut pending.value)?;
+            }
+            if let Some(exposure) = exposed {
+                secret.expose_with_pending(exposure);
+            }
+            for earlier in &mut secret.earlier {
+                reseal(earlier.version, &mut earlier.value)?;
+                mark_exposed(&mut earlier.exposed, exposed);
+            }
+        }
+        for removed in self.removed.values_mut() {
+            mark_exposed(&mut removed.exposed, exposed);
+        }
+        Ok(())
+    }
+
     /// Prints the section, signed by `key` as `signature.by`.
     pub(crate) fn sign(&self, id: &Hash, signature: &SectionSignature, key: &SigningKey) -> Result<String, Error> {
         let name = &self.name;

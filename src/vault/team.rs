@@ -14,7 +14,8 @@ use super::name::{DeviceName, MemberName, ProfileName};
 pub(crate) const MAX_CHANGES: usize = 65_536;
 /// The recovery device's name, which nobody and nothing else may have.
 const RESERVED: &str = "recovery";
-const MAX_DEVICES: usize = 4_096;
+/// Most devices ever named.
+pub(crate) const MAX_DEVICES: usize = 4_096;
 const MAX_PROFILES: usize = 1_024;
 
 /// A machine of a member.
@@ -135,8 +136,25 @@ impl Team {
             .ok_or(Rejected::rule("that device cannot sign"))
     }
 
-    /// Applies the effects of a change, or refuses it whole by its rules.
+    /// Applies a change, or refuses it by its rules; then nothing is to be done with this team.
     fn apply(&mut self, change: &Change) -> Result<(), Rejected> {
+        let (lost, made) = self.take_effect(change)?;
+        self.rekey(change, &lost, &made)?;
+        self.check_last_admin()
+    }
+
+    /// The profiles that somebody could no longer read after a change, and those it makes,
+    /// both of which need new keys (rule R).
+    ///
+    /// # Errors
+    /// [`Rejected`] if the rules do not allow the change.
+    pub(crate) fn effects(&self, change: &Change) -> Result<(BTreeSet<ProfileName>, BTreeSet<ProfileName>), Rejected> {
+        let place = |rejected: Rejected| rejected.in_change(change.number, Some(&change.by));
+        self.clone().take_effect(change).map_err(place)
+    }
+
+    /// Does what a change says, except for keys.
+    fn take_effect(&mut self, change: &Change) -> Result<(BTreeSet<ProfileName>, BTreeSet<ProfileName>), Rejected> {
         // Profiles that somebody loses, and the profiles that this change makes.
         let mut lost = BTreeSet::new();
         let mut made = BTreeSet::new();
@@ -187,11 +205,7 @@ impl Team {
                 }
                 device.sealed = Some(sealed.clone());
             }
-            Action::Rekey => {
-                if change.rekeyed.is_empty() {
-                    return Err(Rejected::rule("a rekey names profiles"));
-                }
-            }
+            Action::Rekey => {}
             Action::Recovery { set } => {
                 if self.recovery.is_none() && set.is_none() {
                     return Err(Rejected::rule("there is no recovery device"));
@@ -215,8 +229,7 @@ impl Team {
                 self.adopted.push((*head, change.by.clone()));
             }
         }
-        self.rekey(change, &lost, &made)?;
-        self.check_last_admin()
+        Ok((lost, made))
     }
 
     /// Rule R: exactly the profiles that somebody lost, or that were made, have new keys.
@@ -229,6 +242,9 @@ impl Team {
         let listed: BTreeSet<_> = change.rekeyed.iter().map(|rekeyed| &rekeyed.profile).collect();
         let needed: BTreeSet<_> = lost.iter().chain(made).collect();
         let may_list_more = matches!(change.action, Action::Rekey | Action::Adopt { .. });
+        if listed.is_empty() && change.action == Action::Rekey {
+            return Err(Rejected::rule("a rekey names profiles"));
+        }
         if !listed.is_superset(&needed) || (!may_list_more && listed != needed) {
             return Err(Rejected::rule("new keys must come for exactly the profiles that somebody can no longer read"));
         }

@@ -4,7 +4,7 @@
 //! the directory, is released by the system when its holder dies, and readers never
 //! take it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,12 +14,11 @@ use crate::store;
 
 use super::change::{Action, Change, Rekeyed};
 use super::document::{MAX_FILE, compose};
-use super::error::Error;
-use super::founding::wrap_to_readers;
+use super::error::{Error, Rejected};
 use super::name::{DeviceName, ProfileName};
 use super::pin::Memory;
-use super::profile::{AuditHead, Counts, Profile, Section, SectionSignature};
-use super::secret::PolicyFields;
+use super::profile::{AuditHead, Profile, SectionSignature};
+use super::secret::Exposure;
 use super::team::Team;
 use super::{MAX_SECRETS, Vault};
 
@@ -33,6 +32,13 @@ pub struct Signer<'a> {
     pub key: SigningKey,
 }
 
+/// A profile with the keys to change it.
+struct OpenProfile {
+    profile: Profile,
+    key: DataKey,
+    values: ValueKey,
+}
+
 /// A change under way. Dropping it changes nothing.
 pub struct Transaction {
     _lock: store::Lock,
@@ -40,7 +46,7 @@ pub struct Transaction {
     vault: Vault,
     team: Team,
     changes: Vec<String>,
-    profiles: BTreeMap<ProfileName, (Profile, ValueKey)>,
+    profiles: BTreeMap<ProfileName, OpenProfile>,
 }
 
 impl Transaction {
@@ -62,27 +68,98 @@ impl Transaction {
         &self.vault
     }
 
+    /// The team with the changes made so far.
+    #[must_use]
+    pub fn team(&self) -> &Team {
+        &self.team
+    }
+
     /// The profile, to be changed, and the key for its values.
     ///
     /// # Errors
     /// [`Error::NoWrite`], [`Error::NoGrant`], [`Error::NoProfile`], [`Error::Rejected`].
     pub fn profile(&mut self, name: &ProfileName, signer: &Signer<'_>) -> Result<(&mut Profile, &ValueKey), Error> {
+        let open = self.open(name, signer)?;
+        Ok((&mut open.profile, &open.values))
+    }
+
+    fn open(&mut self, name: &ProfileName, signer: &Signer<'_>) -> Result<&mut OpenProfile, Error> {
         if !self.profiles.contains_key(name) {
             let section = self.vault.section(name)?;
-            if !self.team.writes(&signer.device, name) {
+            if !self.vault.team().writes(&signer.device, name) {
                 return Err(Error::NoWrite { device: signer.device.clone(), profile: name.clone() });
             }
-            let (_, values) = section.unlock(&self.vault.id(), self.vault.team(), &signer.device, signer.identity)?;
-            self.profiles.insert(name.clone(), (section.to_profile()?, values));
+            let (key, values) = section.unlock(&self.vault.id(), self.vault.team(), &signer.device, signer.identity)?;
+            self.profiles.insert(name.clone(), OpenProfile { profile: section.to_profile()?, key, values });
         }
-        let (profile, values) = self.profiles.get_mut(name).ok_or_else(|| Error::NoProfile(name.clone()))?;
-        Ok((profile, values))
+        self.profiles.get_mut(name).ok_or_else(|| Error::NoProfile(name.clone()))
+    }
+
+    /// Appends a change of the team and does what comes with it: new keys for every
+    /// profile that somebody can no longer read and for those in `also_rekey`, their
+    /// values sealed again and, where `exposed` is given, marked as known to whom it says.
+    /// Gives the profiles with new keys. Grants and signatures follow at the commit.
+    ///
+    /// # Errors
+    /// [`Error::NotAdmin`], [`Error::Rejected`] for a change that the rules do not
+    /// allow, [`Error::NoGrant`], [`Error::Crypto`].
+    pub fn change_team(
+        &mut self,
+        action: Action,
+        also_rekey: &BTreeSet<ProfileName>,
+        exposed: Option<&Exposure>,
+        signer: &Signer<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<ProfileName>, Error> {
+        if !self.team.is_admin(&signer.device) && !signer.device.is_recovery() {
+            return Err(Error::NotAdmin(signer.device.clone()));
+        }
+        let mut change =
+            Change { number: self.team.next_number(), at: now, by: signer.device.clone(), action, rekeyed: Vec::new() };
+        let (lost, made) = self.team.effects(&change).map_err(not_allowed)?;
+        let mut keys = BTreeMap::new();
+        for name in lost.iter().chain(&made).chain(also_rekey) {
+            let epoch = self.team.profiles().get(name).map_or(0, |state| state.epoch) + 1;
+            let key = DataKey::generate()?;
+            keys.insert(name.clone(), (epoch, key));
+        }
+        change.rekeyed = keys
+            .iter()
+            .map(|(name, (epoch, key))| Rekeyed {
+                profile: name.clone(),
+                epoch: *epoch,
+                commitment: key.commitment(name.as_str(), *epoch),
+            })
+            .collect();
+        // Everything is opened before anything is changed: a key that is missing ends it here.
+        for name in keys.keys().filter(|name| !made.contains(*name)) {
+            self.open(name, signer)?;
+        }
+        self.changes.push(self.team.append(&change, &signer.key).map_err(not_allowed)?);
+        let rekeyed: Vec<ProfileName> = keys.keys().cloned().collect();
+        for (name, (epoch, key)) in keys {
+            let values = ValueKey::derive(&key, &self.vault.id(), name.as_str(), epoch);
+            let profile = match self.profiles.remove(&name) {
+                None => Profile::empty(&name),
+                Some(mut open) => {
+                    let exposed = exposed.filter(|_| lost.contains(&name));
+                    open.profile.reseal(&open.values, &values, exposed)?;
+                    open.profile.epoch = epoch;
+                    open.profile
+                }
+            };
+            // Grants of the old key are worth nothing now; the commit makes new ones.
+            let profile = Profile { grants: BTreeMap::new(), ..profile };
+            self.profiles.insert(name, OpenProfile { profile, key, values });
+        }
+        self.profiles.retain(|name, _| self.team.profiles().contains_key(name));
+        Ok(rekeyed)
     }
 
     /// Adds an empty profile, granted to everyone who may read it: admins and recovery.
     ///
     /// # Errors
-    /// [`Error::NotAdmin`], [`Error::NameUsed`], [`Error::Rejected`] for a parent that does not exist.
+    /// [`Error::NotAdmin`], [`Error::NameUsed`], [`Error::NoProfile`] for a parent that does not exist.
     pub fn add_profile(
         &mut self,
         name: &ProfileName,
@@ -99,27 +176,37 @@ impl Transaction {
         if let Some(parent) = extends.iter().find(|parent| !self.team.profiles().contains_key(*parent)) {
             return Err(Error::NoProfile(parent.clone()));
         }
-        let key = DataKey::generate()?;
-        let rekeyed = vec![Rekeyed { profile: name.clone(), epoch: 1, commitment: key.commitment(name.as_str(), 1) }];
-        let change = Change {
-            number: self.team.next_number(),
-            at: now,
-            by: signer.device.clone(),
-            action: Action::AddProfile { profile: name.clone(), extends },
-            rekeyed,
-        };
-        self.changes.push(self.team.append(&change, &signer.key)?);
-        let profile = Profile {
-            name: name.clone(),
-            epoch: 1,
-            grants: wrap_to_readers(&self.team, name, &key)?,
-            policy: PolicyFields::default(),
-            removed: BTreeMap::new(),
-            secrets: BTreeMap::new(),
-            clock: Counts::new(),
-        };
-        let values = ValueKey::derive(&key, &self.vault.id(), name.as_str(), 1);
-        self.profiles.insert(name.clone(), (profile, values));
+        let action = Action::AddProfile { profile: name.clone(), extends };
+        self.change_team(action, &BTreeSet::new(), None, signer, now).map(drop)
+    }
+
+    /// Brings grants and signatures in line with the team: who may read holds a grant,
+    /// nobody else does, and nothing stays signed by somebody who may no longer write.
+    fn settle(&mut self, signer: &Signer<'_>) -> Result<(), Error> {
+        if self.changes.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<ProfileName> = self.team.profiles().keys().cloned().collect();
+        for name in names {
+            if !self.profiles.contains_key(&name) {
+                let section = self.vault.section(&name)?;
+                let readers = self.team.readers(&name).map(|(device, _)| device);
+                let signer_writes = self.team.writes(&section.signature().by, &name);
+                if signer_writes && readers.eq(section.grant_holders().cloned()) {
+                    continue;
+                }
+            }
+            self.open(&name, signer)?;
+            let Some(open) = self.profiles.get_mut(&name) else { continue };
+            let mut grants = std::mem::take(&mut open.profile.grants);
+            for (device, recipient) in self.team.readers(&name) {
+                let grant = match grants.remove(&device) {
+                    Some(grant) => grant,
+                    None => open.key.wrap(recipient)?,
+                };
+                open.profile.grants.insert(device, grant);
+            }
+        }
         Ok(())
     }
 
@@ -131,20 +218,21 @@ impl Transaction {
     /// [`Error::Bound`], [`Error::Rejected`], [`Error::Store`]. The old file stands
     /// unless the error is [`store::Error::NotDurable`].
     pub fn commit(
-        self,
+        mut self,
         signer: &Signer<'_>,
         memory: &Memory,
         audit: Option<AuditHead>,
         now: Timestamp,
     ) -> Result<Vault, Error> {
+        self.settle(signer)?;
         let id = self.vault.id();
         let mut sections = BTreeMap::new();
         let (old_changes, old_profiles) = self.vault.sections();
-        for (name, text) in old_profiles {
+        for (name, text) in old_profiles.filter(|(name, _)| self.team.profiles().contains_key(*name)) {
             sections.insert(name.clone(), text.to_owned());
         }
         let changed: Vec<ProfileName> = self.profiles.keys().cloned().collect();
-        for (name, (profile, _)) in self.profiles {
+        for (name, OpenProfile { profile, .. }) in self.profiles {
             let mut clock = profile.clock.clone();
             let count = clock.entry(signer.device.clone()).or_insert(0);
             *count = (*count).max(memory.writes_seen(&name, &signer.device)) + 1;
@@ -165,14 +253,16 @@ impl Transaction {
             section.secrets().try_for_each(|secret| secret.map(drop))?;
             section.removed()?;
         }
-        let count = |name| written.section(name).map(|section: Section<'_>| section.len());
-        if written.bytes().len() > MAX_SECRETS * 100 {
-            let total = sections.keys().map(count).sum::<Result<usize, _>>()?;
-            if total > MAX_SECRETS {
-                return Err(Error::Bound("a vault holds at most 65536 secrets"));
-            }
+        let total: usize = sections.keys().map(|name| written.secrets_in(name)).sum();
+        if total > MAX_SECRETS {
+            return Err(Error::Bound("a vault holds at most 65536 secrets"));
         }
         store::replace(&self.path, written.bytes(), store::Mode::Shared)?;
         Ok(written)
     }
+}
+
+/// A rule that a change of our own would break is no fault of the file.
+fn not_allowed(rejected: Rejected) -> Error {
+    rejected.rule.map_or_else(|| rejected.clone().into(), Error::NotAllowed)
 }

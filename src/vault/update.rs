@@ -9,7 +9,7 @@ use crate::secret_value::SecretValue;
 
 use super::error::Error;
 use super::name::{DeviceName, SecretName};
-use super::profile::Profile;
+use super::profile::{Profile, mark_exposed};
 use super::secret::{Earlier, Exposure, Pending, PolicyFields, Removed, Scope, Secret, Stage};
 use super::text::MAX_ARRAY;
 use super::{DEFAULT_KEEP, MAX_VALUE};
@@ -28,7 +28,7 @@ pub struct Value<'a> {
 ///
 /// Equal bytes are no new value: version, clock and exposure stay, except that a
 /// creation date that is better known is taken over. A new value ends the exposure
-/// of the secret, and goes on carrying the one of an equal earlier value.
+/// of the secret, and goes on carrying the one of an equal earlier or pending value.
 /// Gives the secret, for its metadata to be set, and whether the value is new.
 ///
 /// # Errors
@@ -85,6 +85,12 @@ pub fn store_value<'p>(
         if !earlier.exposed.is_empty() && open(earlier.version, &earlier.value)?.same_as(new.value) {
             exposed.clone_from(&earlier.exposed);
         }
+    }
+    // Whoever left while this value was waiting knows it as well.
+    if let Some(pending) = &secret.pending
+        && open(pending.version, &pending.value)?.same_as(new.value)
+    {
+        secret.exposed_pending().iter().for_each(|exposure| mark_exposed(&mut exposed, Some(exposure)));
     }
     let version = secret.newest_version() + 1;
     let replaced = Earlier {
@@ -163,6 +169,8 @@ pub fn promote(
 ) -> Result<u64, Error> {
     let keep = usize::from(effective_keep(profile, name));
     let secret = find(profile, name)?;
+    // Whoever left while it was waiting knows it.
+    let exposed = secret.exposed_pending();
     let pending = secret.pending.take().ok_or_else(|| Error::NoPending(name.clone()))?;
     let replaced = Earlier {
         version: secret.version,
@@ -171,8 +179,8 @@ pub fn promote(
         retired_at: now,
         stage: Stage::Previous,
         revoke_by: Some(grace.map_or(now, |grace| now.plus(grace))),
-        // A pending value differs from every kept one, so the leaks are not its own.
-        exposed: std::mem::take(&mut secret.exposed),
+        // A pending value differs from every kept one, so other leaks are not its own.
+        exposed: std::mem::replace(&mut secret.exposed, exposed),
         value: std::mem::replace(&mut secret.value, pending.value),
     };
     secret.earlier.insert(0, replaced);
@@ -199,8 +207,9 @@ pub fn abort_pending(profile: &mut Profile, key: &ValueKey, name: &SecretName, n
     let current = key.open(Binding { name: name.as_str(), version: secret.version }, &secret.value)?;
     secret.value = key.seal(Binding { name: name.as_str(), version }, &current)?;
     secret.version = version;
+    let exposed = secret.exposed_pending();
     if let Some(pending) = secret.pending.take() {
-        secret.earlier.insert(0, given_up(pending, now));
+        secret.earlier.insert(0, Earlier { exposed, ..given_up(pending, now) });
     }
     trim(secret, keep);
     Ok(())

@@ -23,6 +23,10 @@ pub(crate) struct Args {
     /// Print an object
     #[arg(long, conflicts_with = "value")]
     json: bool,
+
+    /// Report what would be changed, and change nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
@@ -38,6 +42,13 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         Some(value) => settings.set(key, value)?,
         None => settings.unset(key)?,
     }
+    if args.dry_run {
+        match settings.get(key) {
+            Some(value) => ui.note(&format!("would set {key} to {value}")),
+            None => ui.note(&format!("would take {key} out")),
+        }
+        return Ok(());
+    }
     Ok(settings.save(cx.directories())?)
 }
 
@@ -48,12 +59,12 @@ fn show(cx: &Context, ui: &mut Ui, json: bool, keys: &[&'static str]) -> Result<
         ui.json(&values);
     } else if let [key] = keys {
         if let Some(value) = settings.get(key) {
-            ui.line(&crate::cli::ui::clean(&value));
+            ui.line(&value);
         }
     } else {
         for key in keys {
             let value = settings.get(key).unwrap_or_default();
-            ui.line(format!("{key:<12} {}", crate::cli::ui::clean(&value)).trim_end());
+            ui.line(format!("{key:<12} {}", value).trim_end());
         }
     }
     Ok(())

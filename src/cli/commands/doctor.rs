@@ -8,7 +8,7 @@ use vault::{Vault, store};
 use crate::cli::context::{Context, read_vault};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::ui::{Tone, Ui, clean};
+use crate::cli::ui::{Tone, Ui};
 use crate::cli::unlock;
 
 /// Say what was found here and what is wrong with it
@@ -80,9 +80,9 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
                 Status::Problem => ("problem", Tone::Bad),
             };
             let word = ui.paint(tone, word);
-            ui.line(&format!("{word}  {:<9} {}", check.name, clean(&check.detail)));
+            ui.line(&format!("{word}  {:<9} {}", check.name, check.detail));
             if let Some(hint) = &check.hint {
-                let hint = ui.paint(Tone::Faint, &clean(hint));
+                let hint = ui.paint(Tone::Faint, hint);
                 ui.line(&format!("{:20}{hint}", ""));
             }
         }

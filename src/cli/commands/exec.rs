@@ -11,7 +11,7 @@ use vault::{Effective, Secret, SecretName, Text};
 use crate::cli::args::Pair;
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
-use crate::cli::record::Use;
+use crate::cli::record::{Use, name_overrides};
 use crate::cli::ui::Ui;
 
 /// Run a command with secrets in its environment
@@ -64,7 +64,7 @@ pub(crate) struct Args {
     reason: Option<Text>,
 
     /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
@@ -313,8 +313,7 @@ fn describe(
     });
     let mut used = Use::of("exec", &effective.sections()[0], names.collect());
     used.command = Some(program.argv0.to_string_lossy().chars().take(1000).collect());
-    let dangerous = wanted.iter().filter(|wanted| vault::exec::names::changes_how_programs_run(&wanted.variable));
-    used.overrides.extend(dangerous.map(|wanted| format!("allow-name:{}", wanted.variable)));
+    used.overrides = name_overrides(wanted.iter().map(|wanted| wanted.variable.as_str()));
     used.overrides.extend(args.pristine.then(|| "pristine".to_owned()));
     used.overrides.extend(stale.iter().map(|name| format!("allow-stale:{name}")));
     used.reason = args.reason.as_ref().filter(|_| !stale.is_empty()).map(ToString::to_string);

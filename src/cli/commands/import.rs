@@ -8,7 +8,7 @@ use super::set::describe;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::record::{Change, Edit};
+use crate::cli::record::{Change, Edit, name_overrides};
 use crate::cli::ui::Ui;
 use crate::cli::{git, input};
 
@@ -55,8 +55,9 @@ enum Format {
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
-    let opened = cx.open(ui)?;
     let profile = cx.profile();
+    cx.attempt("import", &profile, &[]);
+    let opened = cx.open(ui)?;
     if let Some(created) = args.created.filter(|created| *created > cx.now()) {
         return Err(CommandError::usage(format!("created in the future: {created}")));
     }
@@ -112,7 +113,9 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         .then(|| format!("{} was in git", args.file.file_name().unwrap_or_default().to_string_lossy()))
         .and_then(|why| why.parse().ok());
     let names: Vec<SecretName> = taken.iter().map(|(name, _)| name.clone()).collect();
-    let outcome = cx.change(ui, &opened, &Change::of("import", &profile, &names), |tx, signer, now| {
+    let mut change = Change::of("import", &profile, &names);
+    change.overrides = name_overrides(names.iter().map(SecretName::as_str));
+    let outcome = cx.change(ui, &opened, &change, |tx, signer, now| {
         let (section, key) = tx.profile(&profile, signer)?;
         let mut counts = Counts::default();
         for (name, entry) in &taken {

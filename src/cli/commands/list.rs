@@ -43,7 +43,9 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     // The order of the lines, for the entries they came from.
     entries.sort_by_key(|entry| lines.iter().position(|line| *line == entry.line));
     if args.json {
-        ui.json(&entries.iter().map(Entry::json).collect::<Vec<_>>());
+        let uses = cx.last_uses(&opened)?;
+        let last_used = |line: &Line| uses.get(&(line.profile.clone(), line.name.clone())).copied();
+        ui.json(&entries.iter().map(|entry| entry.json(last_used(&entry.line))).collect::<Vec<_>>());
         return Ok(());
     }
     if entries.is_empty() {
@@ -88,7 +90,7 @@ impl Entry {
         Self { line: Line::new(profile, name.as_str(), &status), secret, policy }
     }
 
-    pub(super) fn json(&self) -> Json<'_> {
+    pub(super) fn json(&self, last_used: Option<Timestamp>) -> Json<'_> {
         let (line, secret) = (&self.line, &self.secret);
         Json {
             name: &line.name,
@@ -105,6 +107,7 @@ impl Entry {
             owner: self.policy.owner.as_deref(),
             exposed: &secret.exposed,
             scope: &secret.scope,
+            last_used,
         }
     }
 }
@@ -126,6 +129,8 @@ pub(super) struct Json<'a> {
     owner: Option<&'a str>,
     exposed: &'a [Exposure],
     scope: &'a Scope,
+    /// Null where no log on this machine knows of a use.
+    last_used: Option<Timestamp>,
 }
 
 pub(super) fn tone(state: State) -> Tone {

@@ -2,16 +2,23 @@
 
 pub(crate) mod audit;
 pub(crate) mod config;
+pub(crate) mod cp;
 pub(crate) mod doctor;
 pub(crate) mod exec;
+pub(crate) mod export;
 pub(crate) mod expose;
 pub(crate) mod get;
 pub(crate) mod history;
 pub(crate) mod identity;
 pub(crate) mod import;
 pub(crate) mod init;
+pub(crate) mod join;
 pub(crate) mod list;
+pub(crate) mod member;
+pub(crate) mod mv;
 pub(crate) mod profile;
+pub(crate) mod recover;
+pub(crate) mod recovery;
 pub(crate) mod remind;
 pub(crate) mod restore;
 pub(crate) mod rm;

@@ -22,8 +22,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
-    let opened = cx.open(ui)?;
     let profile = cx.profile();
+    cx.attempt("rm", &profile, &args.names);
+    let opened = cx.open(ui)?;
     let sections = cx.sections(ui, &opened, std::slice::from_ref(&profile))?;
     if let Some(name) = args.names.iter().find(|name| !sections[0].contains(name)) {
         return Err(cx.no_secret(&sections, &profile, name));

@@ -7,7 +7,7 @@ use crate::cli::args::{Metadata, Unshown};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::input;
-use crate::cli::record::{Change, Edit};
+use crate::cli::record::{Change, Edit, name_overrides};
 use crate::cli::ui::Ui;
 
 /// Store a value, or change what is known about it
@@ -54,9 +54,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
-    cx.check_names(std::iter::once(&args.name), &args.allow_names)?;
-    let opened = cx.open(ui)?;
     let profile = cx.profile();
+    cx.attempt("set", &profile, std::slice::from_ref(&args.name));
+    let opened = cx.open(ui)?;
+    cx.check_names(std::iter::once(&args.name), &args.allow_names)?;
     let exists = cx.sections(ui, &opened, std::slice::from_ref(&profile))?[0].contains(&args.name);
     let metadata = Fields::read(&args.metadata)?;
     let value = value(ui, args, &metadata, exists)?;
@@ -73,7 +74,8 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         return Ok(());
     }
     let action = if value.is_some() { "set" } else { "metadata" };
-    let change = Change::of(action, &profile, std::slice::from_ref(&args.name));
+    let mut change = Change::of(action, &profile, std::slice::from_ref(&args.name));
+    change.overrides = name_overrides(std::iter::once(args.name.as_str()));
     let detected = value.as_ref().and_then(|value| {
         // The bytes are looked at for a known prefix and go nowhere.
         provider::detect(args.name.as_str(), Some(value.reveal()))

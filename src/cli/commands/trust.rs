@@ -13,16 +13,25 @@ use crate::cli::ui::Ui;
 /// terminal VLT_VAULT_ID must name it. Where the file is older than one seen
 /// before, this is how going back is accepted.
 #[derive(clap::Args, Debug)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Show what would be trusted, and remember nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
 
-pub(crate) fn run(cx: &mut Context, ui: &mut Ui, _args: &Args) -> Result<(), CommandError> {
+pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
     let (path, _) = cx.vault_path()?;
     let place = Place::of(&path)?;
     let vault = Vault::read(read_vault(&path)?, &[])?;
     let id = vault.id();
     let text = id.to_string();
+    if args.dry_run {
+        describe(ui, &vault, &path);
+        return Ok(());
+    }
     match Places::load(cx.directories())?.known(&place) {
-        Known::Id(known) if known == text => {}
+        // Known by its path, it may be a clone now, or the other way round.
+        Known::Id(known) if known == text => cx.trust(&place, &vault)?,
         Known::Unknown => confirm_place(cx, ui, &place, &vault, &path)?,
         Known::Id(known) => {
             let known = known.parse().map_err(|_| CommandError::damaged_places())?;
@@ -68,12 +77,7 @@ fn confirm_place(
     path: &std::path::Path,
 ) -> Result<(), CommandError> {
     let id = vault.id();
-    let (members, profiles) = (vault.team().members(), vault.team().profiles());
-    let join = |names: Vec<&str>| names.join(", ");
-    ui.note(&format!("vault    {}", path.display()));
-    ui.note(&format!("id       {id}"));
-    ui.note(&format!("members  {}", join(members.keys().map(|name| name.as_str()).collect())));
-    ui.note(&format!("profiles {}", join(profiles.keys().map(|name| name.as_str()).collect())));
+    describe(ui, vault, path);
     let confirmed = match cx.variables.vault_id()? {
         Some(asked) if asked == id.to_string() => true,
         Some(_) => return Err(CommandError::NotTheVaultAsked { id }),
@@ -84,4 +88,14 @@ fn confirm_place(
     }
     cx.trust(place, vault)?;
     cx.note_event(&id, None, None, &Event::new("trust", Outcome::Done)).map(drop)
+}
+
+fn describe(ui: &mut Ui, vault: &Vault, path: &std::path::Path) {
+    let id = vault.id();
+    let (members, profiles) = (vault.team().members(), vault.team().profiles());
+    let join = |names: Vec<&str>| names.join(", ");
+    ui.note(&format!("vault    {}", path.display()));
+    ui.note(&format!("id       {id}"));
+    ui.note(&format!("members  {}", join(members.keys().map(|name| name.as_str()).collect())));
+    ui.note(&format!("profiles {}", join(profiles.keys().map(|name| name.as_str()).collect())));
 }

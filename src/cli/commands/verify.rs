@@ -168,7 +168,7 @@ fn profile_values(
 fn print(ui: &mut Ui, report: &Report, values: Option<usize>) {
     for finding in &report.findings {
         let kind = ui.paint(Tone::Bad, &finding.kind);
-        ui.line(&format!("{kind}  {}", crate::cli::ui::clean(&finding.detail)));
+        ui.line(&format!("{kind}  {}", finding.detail));
     }
     if !report.ok {
         let count = report.findings.len();

@@ -1,0 +1,150 @@
+use vault::crypto::{IdentityKey, Recipient};
+use vault::team::{self, Access, Request};
+use vault::{DeviceName, MemberName, NewDevice, Role};
+
+use super::{AccessArgs, describe};
+use crate::cli::context::{Context, Opened};
+use crate::cli::error::CommandError;
+use crate::cli::record::{Change, Edit};
+use crate::cli::ui::Ui;
+
+/// Add who asked with `vault join`
+///
+/// Shows who it is and what they are about to get, and adds them. A request of
+/// somebody who is in already adds another device of theirs.
+#[derive(clap::Args, Debug)]
+pub(crate) struct ApproveArgs {
+    /// The line that `vault join` printed
+    #[arg(value_name = "REQUEST")]
+    request: Request,
+
+    #[command(flatten)]
+    access: AccessArgs,
+
+    /// Report what would be granted, and change nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
+/// Add somebody who cannot ask: a CI system, or a bare age recipient
+///
+/// `--new-identity` makes an identity and prints, once, what the other side sets:
+/// VLT_IDENTITY and VLT_VAULT_ID. A recipient of its own can read and not write.
+/// With `--device` and the name of a member, another device of theirs.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Name of the member, and of its device unless `--device` says otherwise
+    name: MemberName,
+
+    /// Make an identity for it and print it once
+    #[arg(long, required_unless_present = "recipient", conflicts_with = "recipient")]
+    new_identity: bool,
+
+    /// Its age recipient, for example `age1…`
+    #[arg(long, value_name = "RECIPIENT")]
+    recipient: Option<Recipient>,
+
+    /// Name of its device
+    #[arg(long, value_name = "NAME")]
+    device: Option<DeviceName>,
+
+    #[command(flatten)]
+    access: AccessArgs,
+
+    /// Report what would be granted, and change nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
+pub(super) fn approve(cx: &Context, ui: &mut Ui, args: &ApproveArgs) -> Result<(), CommandError> {
+    let opened = cx.open(ui)?;
+    let request = &args.request;
+    if request.id != opened.vault.id() {
+        return Err(CommandError::OtherVaultsRequest(request.id));
+    }
+    ui.note(&format!("{} on {}", request.member, request.device));
+    ui.note(&format!("  recipient  {}", request.recipient));
+    let access = access_of(&opened, &request.member, &args.access)?;
+    args.access.check_profiles(cx, &opened)?;
+    if opened.vault.team().members().contains_key(&request.member) {
+        // Somebody else's name in a request is how one would ask for their rights.
+        ui.note(&format!("  another device of {}, who is in already", request.member));
+    }
+    ui.note(&format!("  gets       {}", describe(&access)));
+    if args.dry_run {
+        return Ok(());
+    }
+    if ui.can_ask() && !ui.confirm("Is this the person, and right?").map_err(CommandError::Terminal)? {
+        return Err(CommandError::NotConfirmed);
+    }
+    add(cx, ui, &opened, "member-add", &request.member, request.to_device(), &access.to_role())?;
+    ui.note(&format!("added {}; commit and push the vault file for them to see it", request.device));
+    Ok(())
+}
+
+pub(super) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
+    let opened = cx.open(ui)?;
+    let access = access_of(&opened, &args.name, &args.access)?;
+    if args.device.is_none() && opened.vault.team().members().contains_key(&args.name) {
+        return Err(vault::Error::NameUsed { what: "member", name: args.name.to_string() }.into());
+    }
+    args.access.check_profiles(cx, &opened)?;
+    let device = match &args.device {
+        Some(device) => device.clone(),
+        None => args.name.as_str().parse().map_err(|_| CommandError::Internal("a member's name is a device's"))?,
+    };
+    let (device, identity) = match &args.recipient {
+        Some(recipient) => (NewDevice { device, recipient: recipient.clone(), signing_key: None }, None),
+        None => {
+            let identity = IdentityKey::generate()?;
+            let signing_key = Some(identity.signing_key().public());
+            (NewDevice { device, recipient: identity.recipient(), signing_key }, Some(identity))
+        }
+    };
+    let asked = args.access.access();
+    if args.recipient.is_some() && (asked.admin || !asked.write.is_empty()) {
+        return Err(CommandError::usage("a bare recipient has no signing key: it can only read".to_owned()));
+    }
+    if args.dry_run {
+        ui.note(&format!("would add {} on {}: {}", args.name, device.device, describe(&access)));
+        return Ok(());
+    }
+    add(cx, ui, &opened, "member-add", &args.name, device.clone(), &access.to_role())?;
+    ui.note(&format!("added {} on {}: {}", args.name, device.device, describe(&access)));
+    if let Some(identity) = identity {
+        ui.note("shown once; set both as secret variables over there:");
+        // To standard output, as asked: this is how the other side gets its identity.
+        ui.value(b"VLT_IDENTITY=");
+        ui.value(identity.to_text().reveal());
+        ui.value(format!("\nVLT_VAULT_ID={}\n", opened.vault.id()).as_bytes());
+    }
+    Ok(())
+}
+
+/// What a new member is given; what a member has, of whom a device is added.
+fn access_of(opened: &Opened, member: &MemberName, asked: &AccessArgs) -> Result<Access, CommandError> {
+    match opened.vault.team().members().get(member) {
+        None => Ok(asked.access()),
+        Some(role) if asked.is_empty() => Ok(Access::of(role)),
+        Some(_) => Err(CommandError::usage(format!(
+            "{member} is a member already; change what they may do with `vault member grant`"
+        ))),
+    }
+}
+
+fn add(
+    cx: &Context,
+    ui: &mut Ui,
+    opened: &Opened,
+    action: &'static str,
+    member: &MemberName,
+    device: NewDevice,
+    role: &Role,
+) -> Result<(), CommandError> {
+    let change = Change::team(action, &[member.as_str(), device.device.as_str()]);
+    cx.change(ui, opened, &change, |tx, signer, now| {
+        team::add(tx, member, device, role, signer, now).map_err(|error| cx.name_profiles(opened, error))?;
+        Ok(Edit::Changed(()))
+    })
+    .map(drop)
+}

@@ -1,0 +1,178 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use vault::clock::Timestamp;
+use vault::identity::RecoveryCode;
+use vault::team::{self, Leaving, Removal};
+use vault::{DeviceName, MemberName};
+
+use crate::cli::context::{Context, Opened};
+use crate::cli::error::CommandError;
+use crate::cli::record::{Change, Edit};
+use crate::cli::recovery_code;
+use crate::cli::table::{Cell, Table};
+use crate::cli::ui::{Tone, Ui};
+
+/// Remove a member, or one device
+///
+/// In one write: they leave, what they could read gets new keys and is sealed again,
+/// and every value they could read is marked as exposed until it changes. Prints
+/// what to rotate. Git history keeps what they could read: only new values help.
+#[derive(clap::Args, Debug)]
+#[command(visible_alias = "rm")]
+pub(crate) struct Args {
+    /// The member
+    name: MemberName,
+
+    /// Only this device of theirs
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<DeviceName>,
+
+    /// Where an admin leaves: put the new recovery code in this new file
+    #[arg(long, value_name = "FILE")]
+    recovery_file: Option<PathBuf>,
+
+    /// Print an object with `removed`, `rekeyed` and `worklist`
+    #[arg(long)]
+    json: bool,
+
+    /// Report who would leave and what would be rekeyed, and change nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
+#[derive(serde::Serialize)]
+struct Report {
+    removed: Vec<String>,
+    rekeyed: Vec<String>,
+    worklist: Vec<Item>,
+}
+
+#[derive(serde::Serialize)]
+struct Item {
+    profile: String,
+    name: String,
+    last_read: Option<Timestamp>,
+    reads: u64,
+    log_known: bool,
+}
+
+pub(super) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
+    let opened = cx.open(ui)?;
+    super::check_member(&opened, &args.name)?;
+    let team = opened.vault.team();
+    let leaving = match &args.device {
+        None => Leaving::Member(args.name.clone()),
+        Some(device) => {
+            let theirs = team.devices().get(device).is_some_and(|found| found.active && found.member == args.name);
+            if !theirs {
+                return Err(vault::Error::NoDevice(device.clone()).into());
+            }
+            Leaving::Device(device.clone())
+        }
+    };
+    if args.dry_run {
+        let what = args.device.as_ref().map_or_else(|| args.name.to_string(), ToString::to_string);
+        ui.note(&format!("would remove {what}, make new keys for what they could read, and mark it as exposed"));
+        return Ok(());
+    }
+    let code = RecoveryCode::generate()?;
+    // A new code only where somebody will see it.
+    let can_hand_out = args.recovery_file.is_some() || ui.can_ask();
+    let about = args.device.as_ref().map_or(args.name.as_str(), |device| device.as_str());
+    let edit = cx.change(ui, &opened, &Change::team("member-remove", &[about]), |tx, signer, now| {
+        let own = tx.team().devices().get(&signer.device).map(|device| device.member.clone());
+        let is_own = match &leaving {
+            Leaving::Member(member) => own.as_ref() == Some(member),
+            Leaving::Device(device) => *device == signer.device,
+        };
+        if is_own {
+            return Err(CommandError::OwnDevice);
+        }
+        let removal = team::remove(tx, &leaving, signer, now)?;
+        let new_code = removal.recovery_left && can_hand_out;
+        if new_code {
+            team::new_recovery(tx, &code.as_passphrase(), signer, now)?;
+            if let Some(file) = &args.recovery_file {
+                recovery_code::write(&code, file)?;
+            }
+        }
+        Ok(Edit::Changed((removal, new_code)))
+    })?;
+    let (Edit::Changed((removal, new_code)) | Edit::Unchanged((removal, new_code))) = edit;
+    let report = report(cx, &opened, &removal)?;
+    if args.json {
+        ui.json(&report);
+    } else {
+        print(ui, about, &report);
+    }
+    if new_code {
+        recovery_code::hand_out(ui, &code, args.recovery_file.as_deref());
+    } else if removal.recovery_left {
+        ui.warn("the recovery code is void with them, and there is none now; make one with `vault recovery new`");
+    }
+    Ok(())
+}
+
+/// The worklist with what the logs at hand say; it never makes an item less urgent.
+fn report(cx: &Context, opened: &Opened, removal: &Removal) -> Result<Report, CommandError> {
+    let reads = cx.reads_by(opened, &removal.devices)?;
+    let mut worklist: Vec<Item> = removal
+        .worklist
+        .iter()
+        .map(|(profile, name)| {
+            let seen = reads.by_secret.get(&(profile.to_string(), name.to_string()));
+            Item {
+                profile: profile.to_string(),
+                name: name.to_string(),
+                last_read: seen.map(|(_, last)| *last),
+                reads: seen.map_or(0, |(count, _)| *count),
+                log_known: reads.log_known,
+            }
+        })
+        .collect();
+    worklist.sort_by(|a, b| b.reads.cmp(&a.reads).then_with(|| (&a.profile, &a.name).cmp(&(&b.profile, &b.name))));
+    Ok(Report {
+        removed: removal.devices.iter().map(ToString::to_string).collect(),
+        rekeyed: removal.rekeyed.iter().map(ToString::to_string).collect(),
+        worklist,
+    })
+}
+
+fn print(ui: &mut Ui, who: &str, report: &Report) {
+    if report.rekeyed.is_empty() {
+        ui.note(&format!("removed {who}"));
+    } else {
+        let devices = report.removed.join(", ");
+        let devices = if devices == who { devices } else { format!("{who} with {devices}") };
+        ui.note(&format!("removed {devices}; new keys for {}", report.rekeyed.join(", ")));
+    }
+    if report.worklist.is_empty() {
+        ui.note("they could read no value");
+        return;
+    }
+    ui.note("they could read these values; rotate each at its provider, git history keeps the old ones:");
+    let mut table = Table::new(&["PROFILE", "NAME", "WHAT THE LOGS AT HAND SHOW"]);
+    for item in &report.worklist {
+        let shown = match item.last_read {
+            Some(last) => format!("read {} times, last on {}", item.reads, last.to_utc().format("%Y-%m-%d")),
+            None if item.log_known => "no read recorded in the logs at hand".to_owned(),
+            None => "no log from their devices".to_owned(),
+        };
+        table.row(vec![
+            Cell::new(item.profile.clone()),
+            Cell::toned(Tone::Bold, item.name.clone()),
+            Cell::toned(Tone::Faint, shown),
+        ]);
+    }
+    table.print(ui);
+}
+
+/// Reads that logs at hand record of some devices.
+#[derive(Default)]
+pub(crate) struct Reads {
+    /// Count and last time for each profile and name.
+    pub(crate) by_secret: BTreeMap<(String, String), (u64, Timestamp)>,
+    /// True if there is a log of one of the devices at all.
+    pub(crate) log_known: bool,
+}

@@ -1,0 +1,78 @@
+use std::fs;
+
+use crate::harness::{World, git, keys, set_mode, sorted, write};
+
+fn check(world: &World, name: &str) -> serde_json::Value {
+    let json = world.vault(["doctor", "--json"]).json();
+    let checks = json["checks"].as_array().unwrap();
+    checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no check {name}: {json}")).clone()
+}
+
+#[test]
+fn a_healthy_place_is_ok() {
+    let world = World::new();
+    git(&world.project, &["init", "-q"]);
+    let before = world.snapshot();
+    let output = world.vault(["doctor", "--json"]).ok().silent();
+    let json = output.json();
+    assert_eq!(keys(&json), sorted(&["ok", "checks"]));
+    assert_eq!(json["ok"], true);
+    for check in json["checks"].as_array().unwrap() {
+        assert_eq!(keys(check), sorted(&["name", "status", "detail", "hint"]));
+        assert_eq!(check["status"], "ok", "{check}");
+    }
+    world.vault(["doctor"]).ok().prints("alice-laptop of this vault").prints("trusted as");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn what_is_wrong_is_named_and_is_status_1() {
+    let world = World::bare();
+    assert_eq!(check(&world, "vault")["status"], "problem");
+    world.vault(["doctor"]).exits(1).prints("vault init");
+    let world = World::new();
+    world.put(world.text().replace('\n', "\r\n"));
+    let vault = check(&world, "vault");
+    assert!(
+        vault["detail"].as_str().unwrap().contains("CRLF")
+            && vault["hint"].as_str().unwrap().contains(".gitattributes")
+    );
+    world.vault(["doctor"]).exits(1);
+}
+
+#[test]
+fn another_vault_at_this_place_is_a_problem() {
+    let (world, other) = (World::new(), World::new());
+    world.put(other.bytes());
+    assert_eq!(check(&world, "place")["status"], "problem");
+    world.vault(["doctor"]).exits(1);
+}
+
+#[test]
+fn warnings_are_no_failure() {
+    let world = World::new();
+    git(&world.project, &["init", "-q"]);
+    fs::remove_file(world.project.join(".gitattributes")).unwrap();
+    assert_eq!(check(&world, "git")["status"], "warning");
+    fs::remove_file(world.identity_file()).unwrap();
+    assert_eq!(check(&world, "identity")["status"], "warning");
+    set_mode(&world.state(), 0o777);
+    assert_eq!(check(&world, "state")["status"], "warning");
+    world.vault(["doctor"]).ok();
+    let bob = world.clone_for("bob");
+    let place = check(&bob, "place");
+    assert_eq!(place["status"], "warning");
+    assert!(place["hint"].as_str().unwrap().contains("vault trust"));
+}
+
+#[test]
+fn another_program_of_this_name_is_found() {
+    let world = World::new();
+    let bin = world.home.join("bin");
+    fs::create_dir(&bin).unwrap();
+    write(&bin.join("vault"), "#!/bin/sh\n");
+    set_mode(&bin.join("vault"), 0o755);
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let output = world.run(["doctor"]).env("PATH", path).output().ok();
+    output.prints(&format!("another `vault` on PATH: {}", bin.join("vault").display()));
+}

@@ -1,0 +1,86 @@
+use crate::harness::{World, keys, read, set_mode, sorted};
+
+#[test]
+fn shows_the_public_halves() {
+    let world = World::new();
+    let json = world.vault(["identity", "show", "--json"]).ok().silent().json();
+    assert_eq!(keys(&json), sorted(&["recipient", "signing_key"]));
+    for half in ["recipient", "signing_key"] {
+        let half = json[half].as_str().unwrap();
+        assert!(world.text().contains(half));
+        world.vault(["identity", "show"]).ok().prints(half);
+        world.vault(["identity", "show", "--open"]).ok().prints(half);
+    }
+}
+
+#[test]
+fn explains_the_search_in_its_order() {
+    let world = World::new();
+    let json = world.vault(["identity", "where", "--json"]).ok().json();
+    let steps = json.as_array().unwrap();
+    assert_eq!(keys(&steps[0]), sorted(&["source", "origin", "outcome"]));
+    let sources: Vec<_> = steps.iter().map(|step| step["source"].as_str().unwrap()).collect();
+    assert_eq!(sources, ["--identity", "VLT_IDENTITY_FILE", "VLT_IDENTITY", "configuration", "vault file"]);
+    let used: Vec<_> = steps.iter().filter(|step| step["outcome"] == "used").collect();
+    assert_eq!(used.len(), 1);
+    assert_eq!(used[0]["origin"], world.identity_file().display().to_string());
+    world.vault(["identity", "where"]).ok().prints("used");
+    std::fs::remove_file(world.identity_file()).unwrap();
+    world.vault(["identity", "where"]).ok().prints("not there");
+    world.vault(["identity", "show"]).fails_with(4, "no identity found");
+}
+
+#[test]
+fn works_outside_a_vault() {
+    let world = World::new();
+    let elsewhere = world.home.clone();
+    world.run(["identity", "where"]).within(&elsewhere).output().ok().prints("used");
+    world.run(["identity", "show"]).within(&elsewhere).output().ok();
+}
+
+#[test]
+fn a_file_that_others_may_read_is_refused() {
+    let (world, _) = World::with_secret("K");
+    for mode in [0o644, 0o640, 0o604, 0o660, 0o606] {
+        set_mode(&world.identity_file(), mode);
+        let before = world.snapshot();
+        world.vault(["get", "K"]).fails_with(4, &format!("open to other users (mode {mode:04o})"));
+        world.vault(["identity", "show"]).fails_with(4, "open to other users");
+        world.run(["set", "K", "-"]).stdin("v").output().fails_with(4, "open to other users");
+        world.vault(["exec", "--", "true"]).fails_with(125, "open to other users");
+        world.assert_unchanged(&before);
+    }
+    set_mode(&world.identity_file(), 0o400);
+    world.run(["get", "K"]).shows_values().output().ok();
+}
+
+#[test]
+fn a_file_of_somebody_else_is_refused() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let (world, _) = World::with_secret("K");
+    std::os::unix::fs::chown(world.identity_file(), Some(crate::harness::NOBODY), None).unwrap();
+    world.vault(["get", "K"]).fails_with(4, "belongs to another user");
+}
+
+#[test]
+fn what_is_no_usable_identity_is_named_for_what_it_is() {
+    let (world, _) = World::with_secret("K");
+    let good = read(&world.identity_file());
+    for (text, error) in [
+        ("", "holds no identity"),
+        ("# only a comment\n", "holds no identity"),
+        ("age1x65xlce2fqn2eq2deg722gf7mnedtn6h3qfacakla5hsetgj03vqsqy0nx\n", "line 1: a recipient"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\n", "SSH key"),
+        ("age-encryption.org/v1\n", "a file encrypted by age"),
+        ("AGE-PLUGIN-YUBIKEY-1QQQQ\n", "age plugin"),
+        ("rubbish\n", "line 1: not an age identity"),
+    ] {
+        crate::harness::write_private(&world.identity_file(), text);
+        world.vault(["get", "K"]).fails_with(4, error);
+    }
+    let twice = [&good[..], &good[..]].concat();
+    crate::harness::write_private(&world.identity_file(), twice);
+    world.vault(["get", "K"]).fails_with(4, "a second identity");
+}

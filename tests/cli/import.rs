@@ -1,0 +1,101 @@
+use crate::harness::{World, git, write};
+
+fn env(world: &World, text: &str) {
+    write(&world.project.join(".env"), text);
+}
+
+#[test]
+fn takes_over_a_dotenv_file() {
+    let world = World::new();
+    let value = world.secret();
+    env(&world, &format!("# comment\nA={value}\nexport B=\"two\\nlines\"\nC=$raw\n"));
+    world.vault(["import"]).ok().says("3 new").says("`$` was kept").says("delete the plaintext: rm .env");
+    assert_eq!(world.value("A"), value.as_bytes());
+    assert_eq!(world.value("B"), b"two\nlines");
+    assert_eq!(world.value("C"), b"$raw");
+    let json = world.vault(["list", "--json"]).ok().json();
+    assert!(json.as_array().unwrap().iter().all(|entry| entry["age_at_least"] == true));
+    assert!(world.project.join(".env").exists());
+}
+
+#[test]
+fn what_is_skipped_is_told_and_is_status_1() {
+    let world = World::new();
+    env(&world, "A=1\nnot a line\nLD_PRELOAD=/x\nB=2\nA=3\n");
+    let output = world.vault(["import"]).exits(1);
+    assert_eq!(output.warnings().len(), 3, "{}", output.stderr);
+    let output =
+        output.says("line 2: ").says("line 3: skipped LD_PRELOAD").says("line 1: skipped A: set again on line 5");
+    output.says("imported into profile default: 2 new");
+    assert_eq!(world.value("A"), b"3");
+    world.vault(["import", "--allow-name", "LD_PRELOAD"]).exits(1).says("1 new, 2 as they were");
+    let records = world.records("alice-laptop");
+    let allowed = records.iter().filter(|r| r["action"] == "import" && r["overrides"][0] == "allow-name:LD_PRELOAD");
+    assert_eq!(allowed.count(), 2, "the intent and how it ended");
+}
+
+#[test]
+fn json_and_standard_input_and_an_age() {
+    let world = World::new();
+    write(&world.project.join("in.json"), r#"{"A": "x", "N": 1, "T": true}"#);
+    world.vault(["import", "in.json", "--created", "2026-01-02", "--rotate-every", "90d"]).ok();
+    let json = world.vault(["show", "A", "--json"]).ok().json();
+    assert_eq!(json["set_at"], "2026-01-02T00:00:00Z");
+    assert_eq!(json["age_at_least"], false);
+    assert_eq!(json["rotate_every"], "90d");
+    world.run(["import", "-", "--format", "json"]).stdin(r#"{"B": "y"}"#).output().ok().says_not("rm -");
+    world.run(["import", "-"]).stdin("C=z\n").output().ok();
+    assert_eq!(world.value("C"), b"z");
+    world.vault(["import", "in.json", "--created", "2999-01-01"]).fails_with(2, "in the future");
+    world.run(["import", "-", "--format", "json"]).stdin("{").output().fails_with(2, "not valid JSON");
+}
+
+#[test]
+fn a_second_import_of_the_same_changes_nothing() {
+    let world = World::new();
+    env(&world, "A=1\nB=2\n");
+    world.vault(["import"]).ok();
+    let before = world.snapshot();
+    world.vault(["import"]).ok().says("0 new, 2 as they were");
+    world.assert_unchanged(&before);
+    env(&world, "A=1\nB=3\n");
+    world.vault(["import"]).ok().says("0 new, 1 with a new value, 1 as they were");
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let world = World::new();
+    env(&world, "A=1\nB=2\n");
+    let before = world.snapshot();
+    for flag in ["-n", "--dry-run"] {
+        world.vault(["import", flag]).ok().says("would import into profile default: A, B");
+    }
+    world.assert_unchanged(&before);
+    world.vault(["import", "nosuch"]).exits(8).says("does not exist");
+    env(&world, "# nothing\n");
+    world.vault(["import"]).ok().says("nothing to import");
+}
+
+#[test]
+fn what_git_ever_tracked_is_exposed() {
+    for committed in [false, true] {
+        let world = World::new();
+        git(&world.project, &["init", "-q"]);
+        env(&world, "A=1\n");
+        git(&world.project, &["add", "-f", ".env"]);
+        if committed {
+            git(&world.project, &["commit", "-q", "-m", "oops"]);
+            git(&world.project, &["rm", "-q", "--cached", ".env"]);
+            git(&world.project, &["commit", "-q", "-m", "gone"]);
+        }
+        let output = world.vault(["import"]).ok().says("git has tracked .env").says("rotate them");
+        output.says_not("rm .env");
+        assert_eq!(world.vault(["list", "--json"]).ok().json()[0]["state"], "exposed");
+        world.set("A", "new");
+        assert_eq!(world.vault(["list", "--json"]).ok().json()[0]["state"], "unmanaged");
+    }
+    let world = World::new();
+    git(&world.project, &["init", "-q"]);
+    env(&world, "A=1\n");
+    world.vault(["import"]).ok().says_not("git has tracked");
+}

@@ -1,0 +1,28 @@
+//! The commands, from outside: `docs/cli.md` and `docs/exit-codes.md` as tests.
+//! One module for each command; `harness.rs` says what is checked of every run.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::disallowed_methods, reason = "tests prepare files and run programs")]
+
+mod audit;
+mod bad_input;
+mod concurrency;
+mod config;
+mod doctor;
+mod exec;
+mod forms;
+mod get;
+mod harness;
+mod identity;
+mod import;
+mod init;
+mod list;
+mod profile;
+mod rm;
+mod secrets;
+mod set;
+mod show;
+mod team;
+mod trust;
+mod verify;
+mod which;
