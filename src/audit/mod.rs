@@ -39,7 +39,7 @@ pub use query::{Entry, Filter, Records, distinct, is_use, merge, records, secret
 pub use record::{Head, MAX_LINE, Record, Torn};
 pub use sink::Sink;
 pub use stats::{Newcomer, Rules, Seen, Stats, Subject, Unused, Unusual, Usage};
-pub use verify::{verify, verify_place, verify_watched};
+pub use verify::{verify, verify_place, verify_with};
 
 /// The first part of everything that is signed as a record.
 const RECORD_CONTEXT: &[u8] = b"vault/v1/audit";

@@ -8,6 +8,7 @@ mod error;
 mod exit;
 mod git;
 mod input;
+mod later;
 mod notify;
 mod policy;
 mod program;
@@ -31,6 +32,7 @@ use commands as run_as;
 use context::Context;
 use error::CommandError;
 use exit::Exit;
+use later::Later;
 use ui::Ui;
 
 /// Keep API keys encrypted in the repository, and give them to programs
@@ -57,49 +59,45 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 #[allow(clippy::large_enum_variant, reason = "made once per run")]
 enum Command {
-    Init(run_as::init::Args),
-    Trust(run_as::trust::Args),
-    Which(run_as::which::Args),
-    Set(run_as::set::Args),
-    Get(run_as::get::Args),
+    Init(Later<run_as::init::Args>),
+    Trust(Later<run_as::trust::Args>),
+    Which(Later<run_as::which::Args>),
+    Set(Later<run_as::set::Args>),
+    Get(Later<run_as::get::Args>),
     #[command(visible_alias = "ls")]
-    List(run_as::list::Args),
-    Show(run_as::show::Args),
+    List(Later<run_as::list::Args>),
+    Show(Later<run_as::show::Args>),
     #[command(visible_alias = "remove")]
-    Rm(run_as::rm::Args),
+    Rm(Later<run_as::rm::Args>),
     #[command(visible_alias = "move")]
-    Mv(run_as::mv::Args),
+    Mv(Later<run_as::mv::Args>),
     #[command(visible_alias = "copy")]
-    Cp(run_as::cp::Args),
-    Exec(run_as::exec::Args),
-    Import(run_as::import::Args),
-    Expose(run_as::expose::Args),
-    History(run_as::history::Args),
-    Restore(run_as::restore::Args),
-    Export(run_as::export::Args),
-    Join(run_as::join::Args),
-    Member(run_as::member::Args),
-    Rotation(run_as::rotation::Args),
-    Rotate(run_as::rotate::Args),
-    Remind(run_as::remind::Args),
-    Schedule(run_as::schedule::Args),
-    Profile(run_as::profile::Args),
-    Recover(run_as::recover::Args),
-    Recovery(run_as::recovery::Args),
-    Identity(run_as::identity::Args),
-    Verify(run_as::verify::Args),
-    Audit(run_as::audit::Args),
-    Doctor(run_as::doctor::Args),
-    Config(run_as::config::Args),
+    Cp(Later<run_as::cp::Args>),
+    Exec(Later<run_as::exec::Args>),
+    Import(Later<run_as::import::Args>),
+    Export(Later<run_as::export::Args>),
+    Join(Later<run_as::join::Args>),
+    Member(Later<run_as::member::Args>),
+    Rotation(Later<run_as::rotation::Args>),
+    Rotate(Later<run_as::rotate::Args>),
+    Remind(Later<run_as::remind::Args>),
+    Schedule(Later<run_as::schedule::Args>),
+    Expose(Later<run_as::expose::Args>),
+    History(Later<run_as::history::Args>),
+    Restore(Later<run_as::restore::Args>),
+    Profile(Later<run_as::profile::Args>),
+    Recover(Later<run_as::recover::Args>),
+    Recovery(Later<run_as::recovery::Args>),
+    Identity(Later<run_as::identity::Args>),
+    Verify(Later<run_as::verify::Args>),
+    Audit(Later<run_as::audit::Args>),
+    Doctor(Later<run_as::doctor::Args>),
+    Config(Later<run_as::config::Args>),
 }
 
 /// Runs one command line and gives the exit status.
 pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
-    let parsed = Cli::command().try_get_matches_from(&arguments).and_then(|matches| {
-        let name = matches.subcommand_name().unwrap_or_default().to_owned();
-        Ok((Cli::from_arg_matches(&matches)?, name))
-    });
-    let (cli, name) = match parsed {
+    let (cli, name) = match parse(&arguments) {
         Ok(parsed) => parsed,
         Err(error) => {
             let command = usage::command_of(Cli::command(), &arguments);
@@ -141,6 +139,25 @@ fn failure(exit: Exit, is_exec: bool) -> u8 {
     }
 }
 
+/// Reads the command line; gives the command's name as well.
+fn parse(arguments: &[OsString]) -> Result<(Cli, String), clap::Error> {
+    let read = |command: &mut clap::Command| {
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        let name = matches.subcommand_name().unwrap_or_default().to_owned();
+        Ok((Cli::from_arg_matches(&matches)?, name))
+    };
+    // Never dropped: the process is about to end, or to become another one.
+    let mut command = std::mem::ManuallyDrop::new(Cli::command());
+    read(&mut command).or_else(|error: clap::Error| {
+        if error.kind() == clap::error::ErrorKind::DisplayVersion {
+            return Err(error);
+        }
+        // Help and errors are worded with every command in view.
+        later::describe_all();
+        read(&mut Cli::command())
+    })
+}
+
 fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), CommandError> {
     match command {
         Command::Init(args) => run_as::init::run(cx, ui, &args),
@@ -155,9 +172,6 @@ fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), Comma
         Command::Cp(args) => run_as::cp::run(cx, ui, &args),
         Command::Exec(args) => run_as::exec::run(cx, ui, &args),
         Command::Import(args) => run_as::import::run(cx, ui, &args),
-        Command::Expose(args) => run_as::expose::run(cx, ui, &args),
-        Command::History(args) => run_as::history::run(cx, ui, &args),
-        Command::Restore(args) => run_as::restore::run(cx, ui, &args),
         Command::Export(args) => run_as::export::run(cx, ui, &args),
         Command::Join(args) => run_as::join::run(cx, ui, &args),
         Command::Member(args) => run_as::member::run(cx, ui, &args),
@@ -165,6 +179,9 @@ fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), Comma
         Command::Rotate(args) => run_as::rotate::run(cx, ui, &args),
         Command::Remind(args) => run_as::remind::run(cx, ui, &args),
         Command::Schedule(args) => run_as::schedule::run(cx, ui, &args),
+        Command::Expose(args) => run_as::expose::run(cx, ui, &args),
+        Command::History(args) => run_as::history::run(cx, ui, &args),
+        Command::Restore(args) => run_as::restore::run(cx, ui, &args),
         Command::Profile(args) => run_as::profile::run(cx, ui, &args),
         Command::Recover(args) => run_as::recover::run(cx, ui, &args),
         Command::Recovery(args) => run_as::recovery::run(cx, ui, &args),

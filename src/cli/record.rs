@@ -8,17 +8,20 @@
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use vault::audit::{self, Event, Log, Origin, Outcome, Receipt, Sink};
 use vault::clock::Timestamp;
-use vault::crypto::{Hash, SigningKey};
+use vault::crypto::{Hash, IdentityKey};
 use vault::{AuditHead, DeviceName, ProfileName, SecretName, Section, Signer, Transaction, Vault, store};
 
 use super::context::{Actor, Context, Opened};
 use super::error::CommandError;
 use super::exit::Exit;
 use super::ui::Ui;
+
+/// Values from which on opening them takes longer than starting a thread: some 0.1 ms.
+const WORTH_A_THREAD: usize = 100;
 
 /// What is being tried; becomes a record if it is refused.
 #[derive(Clone)]
@@ -104,33 +107,35 @@ impl Use {
 }
 
 /// The audit log of the acting device, with what every record says of who and where.
-pub(crate) struct Trail {
+pub(crate) struct Trail<'a> {
     log: Log,
     origin: Origin,
-    /// Certifies the log's keys, once an identity with a signing key was opened.
-    signing_key: Option<SigningKey>,
+    /// Certifies the log's keys, once an identity was opened.
+    identity: Option<&'a IdentityKey>,
 }
 
-impl Trail {
+impl Trail<'_> {
     /// Writes a record without waiting for the medium.
     pub(crate) fn begin(&mut self, used: &Use, now: Timestamp) -> Result<audit::Pending<'_>, CommandError> {
-        let Self { log, origin, signing_key } = self;
-        let certify = signing_key.as_ref().map(|key| |epoch: &audit::EpochKey| Some(epoch.certify(key)));
+        let Self { log, origin, identity } = self;
+        // The signing key is derived only for the few records that introduce a key.
+        let certify = identity.map(|identity| |epoch: &audit::EpochKey| Some(epoch.certify(&identity.signing_key())));
         let certifier = certify.as_ref().map(|certify| certify as &audit::Certifier<'_>);
         Ok(log.append(&used.event(Outcome::Done), origin, now, certifier)?)
     }
 
     fn record(&mut self, event: &Event, now: Timestamp) -> Result<Receipt, CommandError> {
-        let Self { log, origin, signing_key } = self;
-        let certify = signing_key.as_ref().map(|key| |epoch: &audit::EpochKey| Some(epoch.certify(key)));
+        let Self { log, origin, identity } = self;
+        // The signing key is derived only for the few records that introduce a key.
+        let certify = identity.map(|identity| |epoch: &audit::EpochKey| Some(epoch.certify(&identity.signing_key())));
         let certifier = certify.as_ref().map(|certify| certify as &audit::Certifier<'_>);
         Ok(log.record(event, origin, now, certifier)?)
     }
 
     /// Begins a new log in place of one that was changed or removed.
     pub(crate) fn begin_again(&mut self, reason: &str, now: Timestamp) -> Result<audit::Head, CommandError> {
-        let Self { log, origin, signing_key } = self;
-        let certify = signing_key.as_ref().map(|key| |epoch: &audit::EpochKey| Some(epoch.certify(key)));
+        let Self { log, origin, identity } = self;
+        let certify = identity.map(|identity| |epoch: &audit::EpochKey| Some(epoch.certify(&identity.signing_key())));
         let certifier = certify.as_ref().map(|certify| certify as &audit::Certifier<'_>);
         Ok(log.begin_again(reason, origin, now, certifier)?.head)
     }
@@ -177,19 +182,22 @@ impl Context {
     }
 
     /// The audit log of a device for a vault.
-    pub(crate) fn trail(
+    pub(crate) fn trail<'a>(
         &self,
         id: &Hash,
         device: Option<&DeviceName>,
         member: Option<String>,
-        signing_key: Option<SigningKey>,
-    ) -> Result<Trail, CommandError> {
+        identity: Option<&'a IdentityKey>,
+    ) -> Result<Trail<'a>, CommandError> {
         let place = self.audit_place(id, device);
         let mut log = Log::new(place, self.globals.lock_timeout())?;
+        if let Some(machine) = machine(id) {
+            log = log.on_machine(machine);
+        }
         if let Some(sink) = self.variables.audit() {
             log = log.with_sink(open_sink(&sink)?);
         }
-        Ok(Trail { log, origin: self.origin(member), signing_key })
+        Ok(Trail { log, origin: self.origin(member), identity })
     }
 
     /// Where the log of a device is kept.
@@ -202,30 +210,35 @@ impl Context {
         audit::Place { vault: *id, device: device.map(ToString::to_string), directory, state_directory }
     }
 
-    fn trail_of(&self, opened: &Opened, actor: &Actor) -> Result<Trail, CommandError> {
+    fn trail_of<'a>(&self, opened: &Opened, actor: &'a Actor) -> Result<Trail<'a>, CommandError> {
         let member = opened.vault.team().devices().get(&actor.device).map(|device| device.member.to_string());
-        self.trail(&opened.vault.id(), Some(&actor.device), member, Some(actor.identity.signing_key()))
+        self.trail(&opened.vault.id(), Some(&actor.device), member, Some(&actor.identity))
     }
 
     /// Runs `open` with the record of the use on its way to the medium, and gives what it
     /// opened once the record is there. Nothing is given if either fails.
-    pub(crate) fn with_use<T>(
+    pub(crate) fn with_use<'a, T>(
         &self,
         opened: &Opened,
-        actor: &Actor,
+        actor: &'a Actor,
         used: &Use,
         open: impl FnOnce() -> Result<T, CommandError>,
-    ) -> Result<(T, Trail, Receipt), CommandError> {
+    ) -> Result<(T, Trail<'a>, Receipt), CommandError> {
         let mut trail = self.trail_of(opened, actor)?;
         let pending = trail.begin(used, self.now())?;
         let sequence = pending.head().sequence;
-        // The flush waits for the disk, opening for the processor: both at once.
-        let (flushed, values) = std::thread::scope(|scope| {
-            let flush = scope.spawn(|| pending.flush());
-            let values = open();
-            (flush.join(), values)
-        });
-        let Ok(flushed) = flushed else { return Err(CommandError::Internal("the audit flush panicked")) };
+        // The flush waits for the disk, opening for the processor: both at once, where
+        // there is so much to open that it takes longer than starting a thread.
+        let (flushed, values) = if used.names.len() < WORTH_A_THREAD {
+            (pending.flush(), open())
+        } else {
+            let (flushed, values) = std::thread::scope(|scope| {
+                let flush = scope.spawn(|| pending.flush());
+                let values = open();
+                (flush.join(), values)
+            });
+            (flushed.map_err(|_| CommandError::Internal("the audit flush panicked"))?, values)
+        };
         let receipt = flushed?;
         match values {
             Ok(values) => Ok((values, trail, receipt)),
@@ -321,10 +334,11 @@ impl Context {
         &self,
         id: &Hash,
         device: Option<&DeviceName>,
-        signing_key: Option<SigningKey>,
+        identity: Option<&IdentityKey>,
         event: &Event,
     ) -> Result<AuditHead, CommandError> {
-        let head = self.trail(id, device, self.member.borrow().clone(), signing_key)?.record(event, self.now())?.head;
+        let member = self.member.borrow().clone();
+        let head = self.trail(id, device, member, identity)?.record(event, self.now())?.head;
         Ok(AuditHead { sequence: head.sequence, hash: head.hash })
     }
 
@@ -363,6 +377,15 @@ impl Context {
             agent: audit::agent_from(&is_set).map(str::to_owned),
         }
     }
+}
+
+/// What tells this machine from others, for one vault; nothing where the system has no
+/// id for it (machine-id(5)), or a made-up one.
+fn machine(vault: &Hash) -> Option<Hash> {
+    let id = vault::store::read(Path::new("/etc/machine-id"), 64).ok()?;
+    let id = id.trim_ascii();
+    let is_id = id.len() == 32 && id.iter().all(u8::is_ascii_hexdigit);
+    is_id.then(|| Hash::of_parts(&[b"vault/v1/machine", vault.as_bytes(), id]))
 }
 
 /// The name of the program that started this one, where the system tells.

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use bech32::primitives::decode::CheckedHrpstring;
 use zeroize::Zeroizing;
 
 use super::{Error, Recipient, SigningKey, length_prefixed};
@@ -41,9 +42,9 @@ impl IdentityKey {
     /// [`Error::Malformed`].
     pub fn parse(text: &str) -> Result<Self, Error> {
         let malformed = Error::Malformed("identity");
-        let (hrp, bytes) = bech32::decode(text).map_err(|_| malformed)?;
-        let bytes = Zeroizing::new(bytes);
-        if !hrp.as_str().eq_ignore_ascii_case("age-secret-key-") {
+        let checked = CheckedHrpstring::new::<bech32::Bech32>(text).map_err(|_| malformed)?;
+        let bytes: Zeroizing<Vec<u8>> = Zeroizing::new(checked.byte_iter().collect());
+        if !checked.hrp().as_str().eq_ignore_ascii_case("age-secret-key-") {
             return Err(malformed);
         }
         let age = parse_age(text)?;

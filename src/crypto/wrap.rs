@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use bech32::primitives::decode::CheckedHrpstring;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -153,8 +154,8 @@ impl FromStr for Recipient {
             let separator = bytes.iter().rposition(|&b| b == b'1').ok_or(malformed)?;
             let prefix = &bytes[..separator];
             if prefix == b"age" {
-                let (_, key) = bech32::decode(text).map_err(|_| malformed)?;
-                key.len() == 32 && text.bytes().all(|b| !b.is_ascii_uppercase())
+                let key = CheckedHrpstring::new::<bech32::Bech32>(text).map_err(|_| malformed)?;
+                key.byte_iter().count() == 32 && bytes.iter().all(|b| !b.is_ascii_uppercase())
             } else {
                 // The name of a plugin becomes part of a program's name elsewhere: only these characters.
                 let data = &bytes[separator + 1..];
@@ -234,9 +235,12 @@ mod tests {
         let ssh =
             format!("ssh-ed25519 {}", to_base64(&[b"\0\0\0\x0bssh-ed25519\0\0\0\x20".as_slice(), &[9; 32]].concat()));
         assert!(!ssh.parse::<Recipient>().unwrap().is_native());
+        let (hrp, bytes) = bech32::decode(native).unwrap();
         for bad in [
             "",
             "age1",
+            // The same key with the checksum of BIP 350, which age does not read.
+            &bech32::encode::<bech32::Bech32m>(hrp, &bytes).unwrap(),
             &native.to_uppercase(),
             &native[..60],
             "age1../../bin/sh1qqqqqq",

@@ -102,6 +102,13 @@ name!(
     ProviderName, slug
 );
 
+impl SecretName {
+    /// True for text that is one: a section's names are checked long before they are needed.
+    pub(super) fn is_valid(text: &str) -> bool {
+        secret(text).is_ok()
+    }
+}
+
 impl DeviceName {
     /// The name of the recovery device.
     #[must_use]

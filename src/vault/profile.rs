@@ -190,12 +190,20 @@ impl<'a> Section<'a> {
 
     /// Reads every secret, in order of names.
     pub fn secrets(&self) -> impl Iterator<Item = Result<(SecretName, Secret), Rejected>> {
-        self.secrets.iter().map(|(name, text)| {
-            // Checked when the section was indexed.
-            let name: SecretName = name.parse().map_err(|_| Rejected::new(Kind::Layout))?;
-            let secret = self.read_secret(&name, text)?;
-            Ok((name, secret))
-        })
+        self.secrets.iter().map(|entry| self.read_entry(*entry))
+    }
+
+    /// Name and text of each secret, in order of names.
+    pub(super) fn entries(&self) -> &[(&'a str, &'a str)] {
+        &self.secrets
+    }
+
+    /// Reads one of [`Self::entries`].
+    pub(super) fn read_entry(&self, (name, text): (&'a str, &'a str)) -> Result<(SecretName, Secret), Rejected> {
+        // Checked when the section was indexed.
+        let name: SecretName = name.parse().map_err(|_| Rejected::new(Kind::Layout))?;
+        let secret = self.read_secret(&name, text)?;
+        Ok((name, secret))
     }
 
     fn read_secret(&self, name: &SecretName, text: &'a str) -> Result<Secret, Rejected> {
@@ -403,7 +411,7 @@ impl<'a> Body<'a> {
             if let Some(rest) = header.strip_prefix(&secret) {
                 let name = rest.split(']').next().unwrap_or_default();
                 let ascends = body.secrets.last().is_none_or(|(last, _)| *last < name);
-                if name.parse::<SecretName>().is_err() || !ascends {
+                if !SecretName::is_valid(name) || !ascends {
                     return Err(stop);
                 }
                 // Its earlier versions belong to it.

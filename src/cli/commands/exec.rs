@@ -1,12 +1,14 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
+use vault::clock::Timestamp;
+use vault::crypto::SealedValue;
 use vault::exec::environment::Environment;
 use vault::exec::sealed_file::SealedFile;
 use vault::exec::{launch, process, program};
 use vault::rotation;
 use vault::secret_value::SecretValue;
-use vault::{Effective, Secret, SecretName, Text};
+use vault::{Earlier, Effective, PolicyFields, Secret, SecretName, Text};
 
 use crate::cli::args::Pair;
 use crate::cli::context::{Context, Opened};
@@ -68,15 +70,28 @@ pub(crate) struct Args {
     command: Vec<OsString>,
 }
 
-/// One variable the command is to get.
+/// One variable the command is to get. Of its secret only what is needed is kept:
+/// there may be thousands.
 struct Wanted {
     variable: String,
     name: SecretName,
     /// Position of its section in the lineage.
     section: usize,
-    secret: Secret,
+    version: u64,
+    value: SealedValue,
+    /// If its due date is over; what came before it is nobody's duty any more.
+    late: Option<Late>,
     previous: bool,
     as_file: bool,
+}
+
+/// A secret in use whose value is overdue or expired.
+#[derive(Clone)]
+struct Late {
+    name: SecretName,
+    days: u64,
+    /// Its policy says to refuse, and the grace after the due date is over.
+    refused: bool,
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
@@ -88,10 +103,12 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let program = program::find(command, cx.variables.search_path().as_deref())?;
     let opened = cx.open(ui)?;
     let effective = cx.effective(ui, &opened, &profile)?;
-    let wanted = select(cx, ui, args, &effective, &program)?;
-    let late = late(cx, &opened, &effective, &wanted);
+    let newest = opened.vault.newest_signed(effective.sections().iter());
+    let now = rotation::effective_now(cx.now(), Some(newest)).now;
+    let wanted = select(cx, ui, args, &effective, &program, now)?;
+    let late = late(&wanted);
     warn_of_age(cx, ui, &opened, &late);
-    let stale: Vec<SecretName> = late.into_iter().filter(|late| late.refused).map(|late| late.name).collect();
+    let stale: Vec<SecretName> = late.iter().filter(|late| late.refused).map(|late| late.name.clone()).collect();
     if !stale.is_empty() && !args.allow_stale {
         return Err(CommandError::Stale(stale));
     }
@@ -118,13 +135,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
             .map(|wanted| {
                 let section = &effective.sections()[wanted.section];
                 let key = keys[wanted.section].as_ref().ok_or(CommandError::Internal("a key is missing"))?;
-                let (version, sealed) = if wanted.previous {
-                    let earlier = wanted.secret.previous().ok_or(CommandError::NoVersion(0))?;
-                    (earlier.version, &earlier.value)
-                } else {
-                    (wanted.secret.version, &wanted.secret.value)
-                };
-                Ok(section.open(key, &wanted.name, version, sealed)?)
+                Ok(section.open(key, &wanted.name, wanted.version, &wanted.value)?)
             })
             .collect()
     };
@@ -217,8 +228,10 @@ fn select(
     args: &Args,
     effective: &Effective<'_>,
     program: &program::Program,
+    now: Timestamp,
 ) -> Result<Vec<Wanted>, CommandError> {
     let profile = cx.profile();
+    let policy = |section: usize| effective.sections()[section].policy();
     let find = |name: &SecretName| -> Result<(usize, Secret), CommandError> {
         let missing = || cx.no_secret(effective.sections(), &profile, name);
         let section = effective.find(name).ok_or_else(missing)?;
@@ -235,18 +248,16 @@ fn select(
         for name in &args.only {
             let (section, secret) = find(name)?;
             check_scope(name, &secret, program)?;
-            wanted.push(plain(name, section, secret));
+            wanted.push(Wanted::new(name.clone(), section, secret, policy(section), now));
         }
     } else {
-        for (name, section) in effective.names() {
-            let name: SecretName = name.parse().map_err(|_| CommandError::Internal("an unchecked name"))?;
+        for secret in effective.secrets() {
+            let (name, section, secret) = secret?;
             if args.except.contains(&name) {
                 continue;
             }
-            let (section, secret) = (section, effective.sections()[section].secret(&name)?);
-            let Some(secret) = secret else { continue };
             if in_scope(&secret, program) {
-                wanted.push(plain(&name, section, secret));
+                wanted.push(Wanted::new(name, section, secret, policy(section), now));
             } else if args.require.contains(&name) {
                 check_scope(&name, &secret, program)?;
             } else {
@@ -259,13 +270,18 @@ fn select(
     {
         let (section, secret) = find(&pair.secret)?;
         check_scope(&pair.secret, &secret, program)?;
-        if pair.previous && secret.previous().is_none() {
+        let previous = secret.previous().filter(|_| pair.previous).cloned();
+        if pair.previous && previous.is_none() {
             return Err(CommandError::NoPrevious(pair.secret.clone()));
+        }
+        let mut chosen = Wanted::new(pair.secret.clone(), section, secret, policy(section), now);
+        if let Some(Earlier { version, value, .. }) = previous {
+            chosen = Wanted { version, value, late: None, previous: true, ..chosen };
         }
         // The same variable asked for twice: the more explicit request wins.
         let variable = pair.variable.to_string();
         wanted.retain(|wanted| wanted.variable != variable);
-        wanted.push(Wanted { variable, name: pair.secret.clone(), section, secret, previous: pair.previous, as_file });
+        wanted.push(Wanted { variable, as_file, ..chosen });
     }
     for wanted in &wanted {
         if !cx.allows_name(&wanted.variable, &args.allow_names) {
@@ -279,8 +295,27 @@ fn select(
     Ok(wanted)
 }
 
-fn plain(name: &SecretName, section: usize, secret: Secret) -> Wanted {
-    Wanted { variable: name.to_string(), name: name.clone(), section, secret, previous: false, as_file: false }
+impl Wanted {
+    /// The current value of a secret, in a variable of its name.
+    fn new(name: SecretName, section: usize, secret: Secret, policy: &PolicyFields, now: Timestamp) -> Self {
+        let (policy, status) = rotation::assess(&secret, policy, now);
+        // Exposed or not, what is over its date is late.
+        let late = status.due_at.filter(|due| *due <= now).map(|due| Late {
+            name: name.clone(),
+            days: now.since(due) / 86_400,
+            refused: rotation::refuses(&policy, due, now),
+        });
+        Self {
+            variable: name.to_string(),
+            name,
+            section,
+            version: secret.version,
+            value: secret.value,
+            late,
+            previous: false,
+            as_file: false,
+        }
+    }
 }
 
 /// A guard against mistakes, not against programs: any program can start another.
@@ -320,25 +355,12 @@ fn describe(
     used
 }
 
-/// A secret in use whose value is overdue or expired.
-struct Late {
-    name: SecretName,
-    days: u64,
-    /// Its policy says to refuse, and the grace after the due date is over.
-    refused: bool,
-}
-
-/// What is overdue or expired among the secrets in use; exposed or not.
-fn late(cx: &Context, opened: &Opened, effective: &Effective<'_>, wanted: &[Wanted]) -> Vec<Late> {
-    let newest = opened.vault.newest_signed(effective.sections().iter());
-    let now = rotation::effective_now(cx.now(), Some(newest)).now;
+/// The values in use that are overdue or expired, longest first; each secret once.
+fn late(wanted: &[Wanted]) -> Vec<Late> {
     let mut late: Vec<Late> = Vec::new();
-    for wanted in wanted.iter().filter(|wanted| !wanted.previous) {
-        let (policy, status) = rotation::assess(&wanted.secret, effective.sections()[wanted.section].policy(), now);
-        let Some(due) = status.due_at.filter(|due| *due <= now) else { continue };
+    for wanted in wanted.iter().filter_map(|wanted| wanted.late.as_ref()) {
         if late.iter().all(|late| late.name != wanted.name) {
-            let refused = rotation::refuses(&policy, due, now);
-            late.push(Late { name: wanted.name.clone(), days: now.since(due) / 86_400, refused });
+            late.push(wanted.clone());
         }
     }
     late.sort_unstable_by(|a, b| b.days.cmp(&a.days).then_with(|| a.name.cmp(&b.name)));

@@ -95,8 +95,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         recovery_code::write(code, file)?;
     }
     let record = |outcome, of| Event { of, profile: Some(cx.profile().to_string()), ..Event::new("init", outcome) };
-    let key = || Some(identity.key.signing_key());
-    let intent = cx.note_event(&id, Some(&device), key(), &record(Outcome::Intent, None))?;
+    let intent = cx.note_event(&id, Some(&device), Some(&identity.key), &record(Outcome::Intent, None))?;
     // The place before the file: a crash between the two leaves a place without a
     // vault, which founding again takes over, and never a vault that is not trusted.
     let known = Places::load(cx.directories())?.known(&place);
@@ -110,7 +109,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     memory
         .save(&cx.directories().vault_state(&id.to_string()), cx.globals.lock_timeout())
         .map_err(vault::Error::from)?;
-    cx.note_event(&id, Some(&device), key(), &record(Outcome::Done, Some(intent.sequence)))?;
+    cx.note_event(&id, Some(&device), Some(&identity.key), &record(Outcome::Done, Some(intent.sequence)))?;
     let attributes = git_attributes(&path);
 
     ui.note(&format!("made {} for {member} on {device}, with profile {}", path.display(), cx.profile()));

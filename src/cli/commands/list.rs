@@ -31,17 +31,12 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         ui.warn(&format!("something in the vault is signed as of {newest}, which is more than a day ahead"));
     }
     let mut entries = Vec::new();
-    for (name, position) in effective.names() {
-        let name: SecretName = name.parse().map_err(|_| CommandError::Internal("an unchecked name"))?;
+    for secret in effective.secrets() {
+        let (name, position, secret) = secret?;
         let section = &effective.sections()[position];
-        if let Some(secret) = section.secret(&name)? {
-            entries.push(Entry::new(&name, section.name().as_str(), section.policy(), secret, honest.now));
-        }
+        entries.push(Entry::new(&name, section.name().as_str(), section.policy(), secret, honest.now));
     }
-    let mut lines: Vec<Line> = entries.iter().map(|entry| entry.line.clone()).collect();
-    rotation::sort(&mut lines);
-    // The order of the lines, for the entries they came from.
-    entries.sort_by_key(|entry| lines.iter().position(|line| *line == entry.line));
+    entries.sort_by(|a, b| rotation::by_urgency(&a.line, &b.line));
     if args.json {
         let uses = cx.last_uses(&opened)?;
         let last_used = |line: &Line| uses.get(&(line.profile.clone(), line.name.clone())).copied();

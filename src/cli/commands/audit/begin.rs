@@ -44,8 +44,8 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Re
     let actor = cx.actor(ui, opened).ok().filter(|actor| device.as_ref().is_none_or(|device| *device == actor.device));
     let member = actor.as_ref().and_then(|actor| opened.vault.team().devices().get(&actor.device));
     let member = member.map(|device| device.member.to_string());
-    let signing_key = actor.as_ref().map(|actor| actor.identity.signing_key());
-    let head = cx.trail(&opened.vault.id(), device.as_ref(), member, signing_key)?.begin_again(reason, cx.now())?;
+    let identity = actor.as_ref().map(|actor| &actor.identity);
+    let head = cx.trail(&opened.vault.id(), device.as_ref(), member, identity)?.begin_again(reason, cx.now())?;
     ui.note(&format!("a new log was begun at {head}; the old one is kept"));
     Ok(())
 }

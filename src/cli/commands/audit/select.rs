@@ -121,8 +121,11 @@ fn read(
 ) -> Result<impl Iterator<Item = Result<Entry, audit::Error>> + use<>, CommandError> {
     let mut logs = Vec::new();
     for directory in directories {
-        for log in audit::logs_in(directory)? {
-            logs.push(audit::records(&log.path, filter.clone())?);
+        // The files of a device follow each other, whatever its clock did.
+        let files = audit::logs_in(directory)?;
+        for files in files.chunk_by(|a, b| a.device == b.device) {
+            let records = files.iter().map(|file| audit::records(&file.path, filter.clone()));
+            logs.push(records.collect::<Result<Vec<_>, _>>()?.into_iter().flatten());
         }
     }
     Ok(audit::merge(logs))

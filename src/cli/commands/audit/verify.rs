@@ -1,9 +1,10 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use vault::audit::{self, Anchor, Checkpoint, Expect, Severity};
 use vault::store;
 
+use super::select::directories;
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
@@ -28,6 +29,11 @@ pub(super) struct Args {
     /// held in the history of this commit (repeat for several)
     #[arg(long, value_name = "FILE|COMMIT")]
     against: Vec<String>,
+
+    /// Look for files of the logs in this directory too (repeat for several): older
+    /// files of a long log that were moved away
+    #[arg(long, value_name = "DIR")]
+    log: Vec<PathBuf>,
 
     /// Print an object
     #[arg(long)]
@@ -58,8 +64,12 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Re
     for against in &args.against {
         anchors.extend(anchors_from(opened, against, &mut total)?);
     }
-    let mut devices: Vec<Option<String>> =
-        audit::logs_in(&cx.audit_place(&vault.id(), None).directory)?.into_iter().map(|log| log.device).collect();
+    let archives = if args.log.is_empty() { Vec::new() } else { directories(cx, opened, &args.log)? };
+    let own_directory = cx.audit_place(&vault.id(), None).directory;
+    let mut devices: Vec<Option<String>> = Vec::new();
+    for directory in std::iter::once(&own_directory).chain(&archives) {
+        devices.extend(audit::logs_in(directory)?.into_iter().map(|log| log.device));
+    }
     // A log that is gone is missed where this device's own state or an anchor knows of it.
     devices.extend(opened.memory.borrow().device().map(|device| Some(device.to_string())));
     devices.sort_unstable();
@@ -78,7 +88,8 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Re
         let expect = Expect { vault: vault.id(), device: device.as_deref(), signing_keys: &keys, anchors: &anchors };
         let own = opened.memory.borrow().device() == name.as_ref();
         let place = cx.audit_place(&vault.id(), name.as_ref());
-        let report = audit::verify_watched(&place, &expect, own, args.deep, &mut |bytes| progress.show(ui, bytes))?;
+        let mut watch = |bytes| progress.show(ui, bytes);
+        let report = audit::verify_with(&place, &archives, &expect, own, args.deep, &mut watch)?;
         total.ok &= report.is_ok();
         total.records += report.records;
         total.epochs += report.epochs;
