@@ -47,7 +47,17 @@ const COMMANDS: &[(&str, &[&str], Kind)] = &[
     ("cp", &["A_KEY", "--to", "more"], Elsewhere),
     ("export", &[], Recorded("export", &["A_KEY", "B_KEY"], USE)),
     ("rotation", &[], Silent),
+    // tests/rotation/rotate.rs: several stages, each with records of its own.
     ("rotate", &["A_KEY", "--generate", "--leaked"], Elsewhere),
+    ("expose", &["A_KEY", "--why", "x"], Recorded("expose", &["A_KEY"], CHANGE)),
+    ("history", &["A_KEY"], Silent),
+    ("restore", &["A_KEY", "--version", "1"], Recorded("restore", &["A_KEY"], CHANGE)),
+    ("remind", &[], Silent),
+    // tests/rotation/remind.rs: with stand-ins for the system's schedulers.
+    ("schedule install", &["--print", "--with", "cron"], Silent),
+    ("schedule status", &[], Silent),
+    ("schedule uninstall", &["--print"], Silent),
+    ("schedule run", &[], Elsewhere),
     // Everything about the team is in tests/team.rs.
     ("join", &[], Elsewhere),
     ("recover", &[], Elsewhere),

@@ -112,6 +112,8 @@ pub(crate) enum CommandError {
     Program { what: String, why: String },
     #[error("the new value was not promoted, it stays pending: {error}")]
     NotPromoted { name: SecretName, error: Box<CommandError> },
+    #[error("neither systemd nor cron runs for this user")]
+    NoScheduler,
     #[error("nothing verified the pending value of {0}")]
     Unverified(SecretName),
     #[error("the pending value of {0} is not the one that was verified")]
@@ -384,6 +386,7 @@ impl CommandError {
                 format!("revoke it first: `vault rotate {name} --revoke --run CMD`, or by hand and then `--revoked`")
                     .into()
             }
+            Self::NoScheduler => "`vault schedule run` stays in the foreground instead".into(),
             Self::Unverified(_) => "pass `--run CMD` or `--verify CMD` to prove it, or `--unverified` to go on".into(),
             Self::Rotator(_) => "docs/rotation.md, section 4, says what a rotator prints".into(),
             Self::Vault(V::Rejected(rejected)) => return hint_for(rejected.kind).map(Cow::Borrowed),

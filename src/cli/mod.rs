@@ -9,6 +9,8 @@ mod exit;
 mod git;
 mod input;
 mod later;
+mod notify;
+mod policy;
 mod program;
 mod readback;
 mod record;
@@ -78,6 +80,11 @@ enum Command {
     Member(Later<run_as::member::Args>),
     Rotation(Later<run_as::rotation::Args>),
     Rotate(Later<run_as::rotate::Args>),
+    Remind(Later<run_as::remind::Args>),
+    Schedule(Later<run_as::schedule::Args>),
+    Expose(Later<run_as::expose::Args>),
+    History(Later<run_as::history::Args>),
+    Restore(Later<run_as::restore::Args>),
     Profile(Later<run_as::profile::Args>),
     Recover(Later<run_as::recover::Args>),
     Recovery(Later<run_as::recovery::Args>),
@@ -171,6 +178,11 @@ fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), Comma
         Command::Member(args) => run_as::member::run(cx, ui, &args),
         Command::Rotation(args) => run_as::rotation::run(cx, ui, &args),
         Command::Rotate(args) => run_as::rotate::run(cx, ui, &args),
+        Command::Remind(args) => run_as::remind::run(cx, ui, &args),
+        Command::Schedule(args) => run_as::schedule::run(cx, ui, &args),
+        Command::Expose(args) => run_as::expose::run(cx, ui, &args),
+        Command::History(args) => run_as::history::run(cx, ui, &args),
+        Command::Restore(args) => run_as::restore::run(cx, ui, &args),
         Command::Profile(args) => run_as::profile::run(cx, ui, &args),
         Command::Recover(args) => run_as::recover::run(cx, ui, &args),
         Command::Recovery(args) => run_as::recovery::run(cx, ui, &args),

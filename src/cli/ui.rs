@@ -190,6 +190,12 @@ impl Ui {
         }
     }
 
+    /// A reminder: what the command was run for, quiet or not.
+    pub(crate) fn remind(&mut self, text: &str) {
+        let label = paint(self.color_err, Tone::Attention, "reminder:");
+        self.err_line(&format!("vault: {label} {}", clean(text)));
+    }
+
     pub(crate) fn error(&mut self, text: &str) {
         let label = paint(self.color_err, Tone::Bad, "error:");
         self.err_line(&format!("vault: {label} {}", clean(text)));

@@ -7,8 +7,10 @@ mod assess;
 mod due;
 mod item;
 mod policy;
+pub mod remind;
 pub mod render;
 pub mod rotator;
+pub mod schedule;
 mod state;
 
 pub use assess::assess;

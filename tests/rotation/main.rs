@@ -8,4 +8,7 @@ mod formats;
 mod gate;
 mod harness;
 mod listing;
+mod postgres;
+mod remind;
 mod rotate;
+mod versions;

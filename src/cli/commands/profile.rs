@@ -4,6 +4,7 @@ use vault::{Action, ProfileName};
 
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
+use crate::cli::policy::PolicyArgs;
 use crate::cli::record::{Change, Edit};
 use crate::cli::table::{Cell, Table};
 use crate::cli::ui::{Tone, Ui};
@@ -39,14 +40,19 @@ enum Command {
         #[arg(long, short = 'n')]
         dry_run: bool,
     },
-    /// Change what a profile extends
+    /// Change the policy of a profile, or what it extends
+    ///
+    /// The policy holds for every secret that does not say otherwise itself.
     Set {
         /// The profile
         name: ProfileName,
 
         /// Profiles whose secrets it takes over where it has none of that name; `none` for none
-        #[arg(long, value_name = "PROFILE,…", value_delimiter = ',', required = true)]
+        #[arg(long, value_name = "PROFILE,…", value_delimiter = ',')]
         extends: Vec<ProfileName>,
+
+        #[command(flatten)]
+        policy: PolicyArgs,
 
         /// Report what would be changed, and change nothing
         #[arg(long, short = 'n')]
@@ -95,7 +101,13 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     match &args.command {
         Command::List { json } => list(cx, ui, *json),
         Command::Add { name, extends, dry_run } => add(cx, ui, name, extends, *dry_run),
-        Command::Set { name, extends, dry_run } => set(cx, ui, name, extends, *dry_run),
+        Command::Set { name, extends, policy, dry_run } => {
+            let changes_policy = set_policy(cx, ui, name, policy, *dry_run)?;
+            if !extends.is_empty() {
+                return set(cx, ui, name, extends, *dry_run);
+            }
+            if changes_policy { Ok(()) } else { Err(CommandError::usage("nothing to change is named".to_owned())) }
+        }
         Command::Rm { name, force, dry_run } => remove(cx, ui, name, *force, *dry_run),
         Command::Rekey { names, dry_run } => rekey(cx, ui, names, *dry_run),
     }
@@ -165,6 +177,37 @@ fn add(
     })?;
     ui.note(&format!("added profile {name}; `vault -p {name} set NAME` puts secrets into it"));
     Ok(())
+}
+
+/// Changes the policy if an option of it is given; false if none is.
+fn set_policy(
+    cx: &Context,
+    ui: &mut Ui,
+    name: &ProfileName,
+    policy: &PolicyArgs,
+    dry_run: bool,
+) -> Result<bool, CommandError> {
+    let opened = cx.open(ui)?;
+    let before = cx.sections(ui, &opened, std::slice::from_ref(name))?[0].policy().clone();
+    if policy.apply(&before)?.is_none() {
+        return Ok(false);
+    }
+    if dry_run {
+        ui.note(&format!("would change the policy of profile {name}"));
+        return Ok(true);
+    }
+    let outcome = cx.change(ui, &opened, &Change::of("profile-set", name, &[]), |tx, signer, _| {
+        let (section, _) = tx.profile(name, signer)?;
+        let after = policy.apply(&section.policy)?.unwrap_or_default();
+        let changed = section.policy != after;
+        section.policy = after;
+        Ok(if changed { Edit::Changed(()) } else { Edit::Unchanged(()) })
+    })?;
+    ui.note(&match outcome {
+        Edit::Changed(()) => format!("changed the policy of profile {name}"),
+        Edit::Unchanged(()) => "nothing changed".to_owned(),
+    });
+    Ok(true)
 }
 
 fn set(

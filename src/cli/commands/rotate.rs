@@ -124,11 +124,14 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     if stages.rotator.is_some() && by <= now {
         return revoke(ui, args, &stages, Some(now));
     }
-    let how = if stages.rotator.is_some() { "`--revoke --run COMMAND`" } else { "at its provider, then `--revoked`" };
     if by > now {
         ui.note(&format!("the replaced value stays available as {}@previous", args.name));
     }
-    ui.note(&format!("revoke it {}: `vault rotate {}` with {how}", by_when(by, now), args.name));
+    let (name, when) = (&args.name, by_when(by, now));
+    ui.note(&match stages.rotator {
+        Some(_) => format!("revoke it {when}: `vault rotate {name} --revoke --run COMMAND`"),
+        None => format!("revoke it at its provider {when}, then type `vault rotate {name} --revoked`"),
+    });
     Ok(())
 }
 

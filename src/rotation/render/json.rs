@@ -40,6 +40,12 @@ pub fn json(items: &[Item]) -> DueList<'_> {
     DueList { secrets: items.iter().map(Item::listed).collect() }
 }
 
+/// The same of some items.
+#[must_use]
+pub fn json_of<'a>(items: &[&'a Item]) -> DueList<'a> {
+    DueList { secrets: items.iter().map(|item| item.listed()).collect() }
+}
+
 impl Item {
     /// What scripts and notifiers get of one item.
     #[must_use]

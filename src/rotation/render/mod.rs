@@ -9,7 +9,7 @@ mod sarif;
 
 pub use github::github;
 pub use ics::ics;
-pub use json::{DueList, Listed, json};
+pub use json::{DueList, Listed, json, json_of};
 pub use prometheus::prometheus;
 pub use sarif::sarif;
 

@@ -1,0 +1,90 @@
+//! Which reminders are new: each stage of a value is delivered once to each channel.
+//!
+//! Pure; a caller keeps [`Delivered`] outside git and brings the items to people.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{Span, Timestamp};
+
+use super::State;
+use super::item::Item;
+
+/// What was delivered, by channel and value. Its text is JSON.
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// When reminders were last looked for.
+    pub last_run: Option<Timestamp>,
+    /// What came of it, by channel: number delivered, or why not.
+    #[serde(default)]
+    pub last: BTreeMap<String, Outcome>,
+    /// Stages that arrived, by channel and value.
+    #[serde(default)]
+    channels: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
+}
+
+/// How one channel fared in the last run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// So many reminders arrived.
+    Delivered(usize),
+    /// None did, and all are tried again.
+    Failed(String),
+}
+
+impl Delivered {
+    /// What `channel` was not told yet. Values that are fresh or unmanaged are no news.
+    pub fn news<'i>(&self, channel: &str, items: &'i [Item]) -> Vec<&'i Item> {
+        let told = self.channels.get(channel);
+        let is_news = |item: &&Item| {
+            let Some(stage) = stage(item) else { return false };
+            told.and_then(|told| told.get(&value(item))).is_none_or(|stages| !stages.contains(&stage))
+        };
+        items.iter().filter(is_news).collect()
+    }
+
+    /// Records that `channel` was told.
+    pub fn told(&mut self, channel: &str, items: &[&Item]) {
+        let told = self.channels.entry(channel.to_owned()).or_default();
+        for item in items {
+            if let Some(stage) = stage(item) {
+                told.entry(value(item)).or_default().insert(stage);
+            }
+        }
+    }
+
+    /// Forgets values that are no longer there, so that the record does not grow for ever.
+    pub fn prune(&mut self, items: &[Item]) {
+        let there: BTreeSet<String> = items.iter().map(value).collect();
+        for told in self.channels.values_mut() {
+            told.retain(|value, _| there.contains(value));
+        }
+    }
+}
+
+/// The stage that a reminder is about: the state, and while due the warning step.
+fn stage(item: &Item) -> Option<String> {
+    match item.line.state {
+        State::Fresh | State::Unmanaged => None,
+        State::Due => Some(item.line.step.map_or_else(|| "due".to_owned(), |step| format!("due-{step}"))),
+        late => Some(late.word().to_owned()),
+    }
+}
+
+/// A value: a new one of the same secret has stages of its own. So has one whose date was moved.
+fn value(item: &Item) -> String {
+    let due = item.line.due_at.map_or(0, Timestamp::seconds);
+    format!("{}/{} {:?} {} {due}", item.line.profile, item.line.name, item.task, item.version)
+}
+
+/// Whether a loop that last ran at `last` is to run at `now`. A clock that was moved
+/// back runs it at once, instead of leaving it silent until the old time is reached.
+#[must_use]
+pub fn is_time(last: Option<Timestamp>, every: Span, now: Timestamp) -> bool {
+    last.is_none_or(|last| now < last || now.since(last) >= every.seconds())
+}
+
+#[cfg(test)]
+mod tests;
