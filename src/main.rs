@@ -1,8 +1,9 @@
 //! `vault`: the start of the program.
 //!
 //! A C `main`, because the start-up code of Rust ignores SIGPIPE and installs
-//! handlers, which a command started by `vault exec` would inherit.
-#![no_main]
+//! handlers, which a command started by `vault exec` would inherit. The test
+//! harness brings a `main` of its own.
+#![cfg_attr(not(test), no_main)]
 
 mod cli;
 
@@ -15,7 +16,8 @@ use vault::exec::process;
 /// Called by the C library. A panic ends in [`process::INTERNAL_ERROR`] and
 /// never unwinds into C.
 #[expect(unsafe_code, reason = "the C library's name and types for the start of a program")]
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
+#[cfg_attr(test, allow(dead_code, reason = "the harness starts elsewhere"))]
 extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     let original = process::harden();
     let status = std::panic::catch_unwind(|| {

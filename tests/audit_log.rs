@@ -672,6 +672,188 @@ fn what_was_removed_is_noticed_and_a_new_log_only_begins_when_told() {
     }
 }
 
+/// A log in several small files.
+fn segmented() -> Fixture {
+    let mut fixture = Fixture::new();
+    fixture.log = Log::new(fixture.place.clone(), TIMEOUT).unwrap().with_segment_size(4000);
+    for n in 0..40 {
+        fixture.append().unwrap();
+        if n % 13 == 12 {
+            fixture.hour();
+        }
+    }
+    fixture
+}
+
+fn segments(fixture: &Fixture) -> Vec<PathBuf> {
+    logs_in(&fixture.place.directory).unwrap().into_iter().map(|log| log.path).collect()
+}
+
+#[test]
+fn a_long_log_goes_on_in_further_files_and_is_one_log() {
+    let fixture = segmented();
+    let files = segments(&fixture);
+    assert!(files.len() >= 5, "{}", files.len());
+    let report = fixture.assert_whole();
+    assert_eq!(report.findings, []);
+    let lines: Vec<String> = files
+        .iter()
+        .flat_map(|file| fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    assert_eq!(report.records, lines.len() as u64);
+    for (n, line) in lines.iter().enumerate() {
+        assert_eq!(Record::parse(line.as_bytes()).unwrap().seq, n as u64 + 1);
+    }
+    for file in &files {
+        assert!(fs::metadata(file).unwrap().len() < 4000 + 2000);
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    // The files one after the other are a log like any other, in every respect.
+    assert_eq!(failures(&text(&lines), &lines, true), []);
+    let anchors: Vec<Anchor> = (1..=lines.len()).map(|n| anchor(&lines[..n])).collect();
+    let keys = [device_key().public()];
+    let report = verify_place(&fixture.place, &expect(&keys, &anchors), true, true).unwrap();
+    assert_eq!(report.anchored.len(), lines.len());
+}
+
+#[test]
+fn what_happens_to_one_file_of_several_is_noticed() {
+    let fixture = segmented();
+    let files = segments(&fixture);
+    let whole: Vec<Vec<u8>> = files.iter().map(|file| fs::read(file).unwrap()).collect();
+    let count =
+        |n: usize| whole[..n].iter().map(|file| file.iter().filter(|byte| **byte == b'\n').count() as u64).sum::<u64>();
+    let first = |report: &Report| {
+        let found = report.findings.iter().find(|finding| finding.kind.severity() == Severity::Failure);
+        found.map(|finding| (finding.kind, finding.sequence.unwrap()))
+    };
+    for n in 0..files.len() {
+        let last = n + 1 == files.len();
+        // Gone.
+        fs::remove_file(&files[n]).unwrap();
+        let found = first(&fixture.report(true)).unwrap();
+        let kind = if last { Kind::Removed } else { Kind::Missing };
+        assert_eq!(found.0, kind, "file {n}");
+        assert_eq!(found.1, if last { 1 } else { count(n) + 1 }, "file {n}");
+        // Moved to an archive, and named.
+        let archive = scratch();
+        let moved = archive.path().join(files[n].file_name().unwrap());
+        fs::write(&moved, &whole[n]).unwrap();
+        let keys = [device_key().public()];
+        let archives = [archive.path().to_path_buf()];
+        let report =
+            vault::audit::verify_with(&fixture.place, &archives, &expect(&keys, &[]), true, true, &mut |_| {}).unwrap();
+        assert_eq!((report.findings.as_slice(), report.records), (&[][..], count(files.len())), "file {n}");
+        // Its last line, and every line in it, cut, changed, gone.
+        let lines: Vec<String> = String::from_utf8(whole[n].clone()).unwrap().lines().map(str::to_owned).collect();
+        for at in 0..lines.len() {
+            let sequence = count(n) + at as u64 + 1;
+            let mut changed = lines.clone();
+            changed[at] = changed[at].replacen("alice", "mallory", 1);
+            fs::write(&files[n], text(&changed)).unwrap();
+            let found = first(&fixture.report(true)).unwrap();
+            assert_eq!(found.1, sequence, "file {n}, line {at} edited: {found:?}");
+            let mut deleted = lines.clone();
+            deleted.remove(at);
+            fs::write(&files[n], text(&deleted)).unwrap();
+            let found = first(&fixture.report(true)).unwrap();
+            assert_eq!(found.1, sequence, "file {n}, line {at} deleted: {found:?}");
+        }
+        fs::write(&files[n], &whole[n]).unwrap();
+        private(&files[n]);
+    }
+    // Exchanged for each other.
+    fs::write(&files[1], &whole[2]).unwrap();
+    fs::write(&files[2], &whole[1]).unwrap();
+    let found = first(&fixture.report(true)).unwrap();
+    assert!([Kind::Missing, Kind::Order].contains(&found.0), "{found:?}");
+    assert_eq!(found.1, count(1) + 1);
+}
+
+#[test]
+fn a_crash_anywhere_at_the_end_of_a_file_loses_no_record() {
+    let mut fixture = Fixture::new();
+    fixture.append().unwrap();
+    let before = scratch();
+    copy(fixture.dir.path(), before.path());
+    fixture.log = Log::new(fixture.place.clone(), TIMEOUT).unwrap().with_segment_size(1);
+    fixture.append().unwrap();
+    let file = |dir: &Path, name: &str| dir.join(name);
+    let (old, log) = ("state/alice-laptop.state", "shared/alice-laptop.jsonl");
+    // What each step left on the medium, in order; the state lags throughout.
+    let steps: [&[&str]; 4] = [
+        &["state/alice-laptop.key.next"],
+        &["state/alice-laptop.key.next", log],
+        &["state/alice-laptop.key.next", log, "state/alice-laptop.key"],
+        &["state/alice-laptop.key.next", log, "state/alice-laptop.key", "shared/alice-laptop.2.jsonl"],
+    ];
+    for (n, step) in steps.iter().enumerate() {
+        for torn in [false, true] {
+            let crashed = scratch();
+            copy(before.path(), crashed.path());
+            for name in *step {
+                fs::copy(file(fixture.dir.path(), name), file(crashed.path(), name)).unwrap();
+            }
+            let last = file(crashed.path(), step.last().unwrap());
+            // A key is replaced whole; a record may be torn.
+            if torn && last.extension().is_some_and(|ending| ending == "jsonl") && n == 1 {
+                let bytes = fs::read(&last).unwrap();
+                fs::write(&last, &bytes[..bytes.len() - 50]).unwrap();
+            }
+            assert_eq!(fs::read(file(crashed.path(), old)).unwrap(), fs::read(file(before.path(), old)).unwrap());
+            let place = place(crashed.path(), b"vault", Some("alice-laptop"));
+            let report = verify_place(&place, &expect(&[], &[]), true, true).unwrap();
+            assert!(report.is_ok(), "{n} {torn}: {report:#?}");
+            for size in [1, 1 << 20] {
+                let mut log = Log::new(place.clone(), TIMEOUT).unwrap().with_segment_size(size);
+                log.record(&event("exec", Outcome::Done), &origin(), fixture.now, None).unwrap();
+                let report = verify_place(&place, &expect(&[], &[]), true, true).unwrap();
+                assert!(report.is_ok(), "{n} {torn}: {report:#?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_copied_state_is_noticed_and_goes_its_own_way() {
+    let one = Fixture::new();
+    let (here, there) = (Hash::of(b"here"), Hash::of(b"there"));
+    let write = |place: &Place, machine: Hash| {
+        let mut log = Log::new(place.clone(), TIMEOUT).unwrap().on_machine(machine);
+        log.record(&event("exec", Outcome::Done), &origin(), start(), None).unwrap();
+    };
+    write(&one.place, here);
+    write(&one.place, here);
+    let head = one.log.head().unwrap();
+    let copied = scratch();
+    copy(one.dir.path(), copied.path());
+    let other = place(copied.path(), b"vault", Some("alice-laptop"));
+    for _ in 0..3 {
+        write(&other, there);
+        write(&one.place, here);
+    }
+    // The original goes on as if nothing had happened.
+    assert_eq!(logs_in(&one.place.directory).unwrap().len(), 1);
+    assert_eq!(one.assert_whole().records, 6);
+    // The copy began one log of its own, says why, and names where it parted.
+    let logs = logs_in(&other.directory).unwrap();
+    assert_eq!(logs.len(), 2);
+    let begun = fs::read_to_string(&logs[1].path).unwrap();
+    let begun = Record::parse(begun.lines().next().unwrap().as_bytes()).unwrap();
+    assert_eq!((begun.action.as_str(), begun.after), ("log-begin", head));
+    assert!(begun.reason.unwrap().contains("copied"));
+    let report = verify_place(&other, &expect(&[], &[]), true, true).unwrap();
+    assert!(report.is_ok() && report.records == 4, "{report:#?}");
+    assert!(report.findings.iter().any(|finding| finding.kind == Kind::BegunAgain));
+    // In a shared directory both are whole, also when the original's log goes on behind the other's.
+    fs::copy(&logs[1].path, one.place.log_path(2)).unwrap();
+    let mut log = Log::new(one.place.clone(), TIMEOUT).unwrap().on_machine(here).with_segment_size(1);
+    log.record(&event("exec", Outcome::Done), &origin(), start(), None).unwrap();
+    assert!(one.place.log_path(3).exists());
+    assert_eq!(one.assert_whole().records, 9);
+}
+
 #[test]
 fn eight_writers_lose_nothing() {
     let dir = scratch();
@@ -913,6 +1095,11 @@ fn a_verifier_written_from_the_document_agrees() {
         vector(&dir, "not_anchored", text(&lines[..9]).as_bytes(), &anchors[..1]),
         vector(&dir, "cut", text(&lines[..9]).as_bytes(), &anchors),
         vector(&dir, "cut_within_a_line", &whole.as_bytes()[..whole.len() - 100], &anchors),
+        {
+            let fixture = segmented();
+            let log: Vec<u8> = segments(&fixture).iter().flat_map(|file| fs::read(file).unwrap()).collect();
+            vector(&dir, "several_files", &log, &[])
+        },
         vector(&dir, "crlf", whole.replace('\n', "\r\n").as_bytes(), &anchors),
     ];
     for n in 0..lines.len() {
@@ -967,6 +1154,100 @@ fn a_verifier_written_from_the_document_agrees() {
             assert_eq!(verdict["at"], first.unwrap().sequence.unwrap(), "{}: {report:#?}", dir.display());
         }
     }
+}
+
+/// A thousand records: four devices, some days, many key epochs.
+fn thousand() -> Vec<(String, Vec<String>)> {
+    let devices = ["alice-laptop", "alice-phone", "bob-laptop", "ci"];
+    let logs = devices.iter().enumerate().map(|(n, device)| {
+        let dir = scratch();
+        let place = place(dir.path(), b"vault", Some(device));
+        let mut log = Log::new(place.clone(), TIMEOUT).unwrap();
+        let certify = |key: &vault::audit::EpochKey| Some(key.certify(&device_key()));
+        let mut now = start();
+        let mut head = 0;
+        while head < 250 {
+            // Bursts, pauses, nights, and once a clock that is set back.
+            let seconds = [5, 5, 40, 900, 5, 2000, 5, 5, 30_000][head as usize % 9] + n as u64;
+            now = if head == 120 { now.minus(Span::days(1)) } else { now.plus(Span::from_seconds(seconds)) };
+            let (action, outcome) =
+                [("exec", Outcome::Done), ("get", Outcome::Done), ("get", Outcome::Refused), ("set", Outcome::Failed)]
+                    [head as usize % 4];
+            head = log.record(&event(action, outcome), &origin(), now, Some(&certify)).unwrap().head.sequence;
+        }
+        let lines = fs::read_to_string(place.log_path(1)).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
+        ((*device).to_owned(), lines)
+    });
+    logs.collect()
+}
+
+#[test]
+fn every_mutation_of_a_thousand_records_is_noticed_at_the_right_record() {
+    let logs = thousand();
+    let keys = [device_key().public()];
+    let records: usize = logs.iter().map(|(_, lines)| lines.len()).sum();
+    assert!((1000..1100).contains(&records), "{records}");
+    let mut mutations = 0;
+    for (at, (device, whole)) in logs.iter().enumerate() {
+        let anchors = [anchor(whole)];
+        let expect = Expect { device: Some(device), ..expect(&keys, &anchors) };
+        let report = verify(text(whole).as_bytes(), &expect, true).unwrap();
+        assert!(report.is_ok() && report.epochs > 10 && report.findings.is_empty(), "{report:#?}");
+        let (other_device, other) = &logs[(at + 1) % logs.len()];
+        assert_ne!(device, other_device);
+        let mut check = |lines: &[String], kinds: &[Kind], sequence: &[u64], what: &str| {
+            mutations += 1;
+            let report = verify(text(lines).as_bytes(), &expect, false).unwrap();
+            let first = report.findings.iter().find(|finding| finding.kind.severity() == Severity::Failure);
+            let first = first.unwrap_or_else(|| panic!("{device}, {what}: nothing found"));
+            assert!(kinds.contains(&first.kind), "{device}, {what}: {first:?}");
+            assert!(sequence.contains(&first.sequence.unwrap()), "{device}, {what}: {first:?}");
+        };
+        let last = whole.len() - 1;
+        // All of them take minutes without optimization; seven shares no factor with the bursts.
+        let step = if cfg!(debug_assertions) { 7 } else { 1 };
+        for n in (0..whole.len()).step_by(step).chain([last]) {
+            let sequence = n as u64 + 1;
+            let with = |change: &dyn Fn(&mut Vec<String>)| {
+                let mut lines = whole.clone();
+                change(&mut lines);
+                lines
+            };
+            let edits = [("\"tty\":false", "\"tty\":true"), ("\"user\":\"alice\"", "\"user\":\"mallory\"")];
+            for (from, to) in edits {
+                let lines = with(&|lines| lines[n] = lines[n].replacen(from, to, 1));
+                let kinds = [Kind::Edited, if n == last { Kind::BadSignature } else { Kind::Edited }];
+                check(&lines, &kinds, &[sequence], &format!("{sequence} edited"));
+            }
+            let gone = if n == last { Kind::CutTail } else { Kind::Missing };
+            check(&with(&|lines| drop(lines.remove(n))), &[gone], &[sequence], &format!("{sequence} deleted"));
+            for to in [n + 1, whole.len(), (n + 100) % whole.len()] {
+                let lines = with(&|lines| lines.insert(to, whole[n].clone()));
+                check(&lines, &[Kind::Duplicate, Kind::Order], &[sequence], &format!("{sequence} again at {to}"));
+            }
+            if n != last {
+                let lines = with(&|lines| lines.swap(n, n + 1));
+                check(&lines, &[Kind::Order], &[sequence, sequence + 1], &format!("{sequence} behind the next"));
+            }
+            if n > 0 {
+                check(&whole[..n], &[Kind::CutTail], &[sequence], &format!("cut before {sequence}"));
+                let foreign = other[n.min(other.len() - 1)].clone();
+                let lines = with(&|lines| lines.insert(n, foreign.clone()));
+                check(&lines, &[Kind::ForeignDevice], &[sequence], &format!("foreign at {sequence}"));
+                let lines = with(&|lines| lines.insert(n, "garbage".into()));
+                check(&lines, &[Kind::Malformed], &[sequence], &format!("garbage at {sequence}"));
+            }
+        }
+        check(&[], &[Kind::Removed], &[1], "emptied");
+        check(other, &[Kind::ForeignDevice], &[1], "another device's");
+        // What the document says is not noticed: a tail behind the last anchor, gone.
+        for n in 1..whole.len() {
+            let anchors = [anchor(&whole[..n])];
+            let unanchored = Expect { anchors: &anchors, ..expect.clone() };
+            assert!(verify(text(&whole[..n]).as_bytes(), &unanchored, false).unwrap().is_ok(), "{n}");
+        }
+    }
+    assert!(mutations > if cfg!(debug_assertions) { 1300 } else { 9000 }, "{mutations}");
 }
 
 #[test]

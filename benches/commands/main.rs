@@ -3,10 +3,10 @@
 //! the figures. Nothing here fails because of a clock.
 //!
 //! ```text
-//! cargo bench                    everything
-//! cargo bench -- exec            only what has `exec` in its name
-//! cargo bench -- functions       only the functions
-//! VAULT_BENCH_BINARY=PATH cargo bench -- exec     another build of vault
+//! cargo bench --bench commands                    everything
+//! cargo bench --bench commands -- exec            only what has `exec` in its name
+//! cargo bench --bench commands -- functions       only the functions
+//! VAULT_BENCH_BINARY=PATH cargo bench --bench commands     another build of vault
 //! ```
 #![expect(clippy::disallowed_methods, reason = "a bench makes files and starts programs")]
 

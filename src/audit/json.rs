@@ -85,15 +85,27 @@ fn push_text(out: &mut String, text: &str) {
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
-            c if is_hidden(c) => {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    let _ = write!(out, "\\u{unit:04x}");
-                }
-            }
+            c if is_hidden(c) => push_escape(out, c),
             c => out.push(c),
         }
     }
     out.push('"');
+}
+
+fn push_escape(out: &mut String, c: char) {
+    for unit in c.encode_utf16(&mut [0; 2]) {
+        let _ = write!(out, "\\u{unit:04x}");
+    }
+}
+
+/// Text with its hidden characters, and nothing else, written `\uXXXX`. JSON
+/// stays the same JSON.
+pub(super) fn hidden_escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_hidden(c) { push_escape(&mut out, c) } else { out.push(c) }
+    }
+    out
 }
 
 /// C0, DEL, C1, soft hyphen, direction marks and overrides, zero-width and

@@ -11,17 +11,35 @@
 //! overwrite the state
 //! unlock
 //! ```
+//!
+//! A file that has reached its size ends with a hand-over, and the log goes on
+//! in the next one:
+//!
+//! ```text
+//! key.next, durable
+//! append the hand-over, flush  the old file is complete: caught up, and done again
+//! key, durable
+//! create the next file with its first record, durable
+//!                              the state lags: it is found and caught up
+//! ```
 
 use std::time::Duration;
 
+use super::checkpoint::{self, Checkpoint};
 use super::keys::{self, Certifier, EpochKey};
 use super::lines::{Line, Reader, next_line};
+use super::query::{Filter, records};
 use super::record::{Draft, Head, KeyFields, Torn};
 use super::state::State;
 use super::{BEGIN, CERTIFY, Error, Event, HAND_OVER, MAX_LINE, Origin, Outcome, Place, Sink, Tampering};
 use crate::clock::Timestamp;
 use crate::crypto::{Hash, Hasher, SigningKey};
 use crate::store;
+
+/// Bytes after which a log goes on in another file.
+const SEGMENT_SIZE: u64 = 64 << 20;
+/// The reason of a log that begins because the state came from elsewhere.
+const COPIED: &str = "the state of this log was copied from another machine";
 
 /// The log of one device, to be written to. Opening costs nothing; every
 /// append locks, looks at what is there and notices what others added.
@@ -30,6 +48,8 @@ pub struct Log {
     place: Place,
     lock_timeout: Duration,
     sink: Option<Sink>,
+    segment_size: u64,
+    machine: Option<Hash>,
     /// The key of the epoch that was current last.
     key: Option<SigningKey>,
 }
@@ -75,7 +95,21 @@ impl Log {
     /// [`Error::Device`].
     pub fn new(place: Place, lock_timeout: Duration) -> Result<Self, Error> {
         place.check()?;
-        Ok(Self { place, lock_timeout, sink: None, key: None })
+        Ok(Self { place, lock_timeout, sink: None, segment_size: SEGMENT_SIZE, machine: None, key: None })
+    }
+
+    /// Goes on in a new file once the current one has this many bytes; 64 MiB
+    /// unless this says otherwise.
+    #[must_use]
+    pub fn with_segment_size(self, bytes: u64) -> Self {
+        Self { segment_size: bytes, ..self }
+    }
+
+    /// Says which machine this is. Where the state was written by another one,
+    /// a home directory was copied: the next record begins a log of its own.
+    #[must_use]
+    pub fn on_machine(self, machine: Hash) -> Self {
+        Self { machine: Some(machine), ..self }
     }
 
     /// Sends a copy of every line to `sink`, and records that.
@@ -134,9 +168,21 @@ impl Log {
             Some(state) => state,
             None => self.first_use(now)?,
         };
-        let file = self.open(&state)?;
-        let mut batch = self.catch_up(&file, &mut state)?;
-        self.load_key(&file, &state)?;
+        let mut file = self.open(&state)?;
+        let mut batch = self.catch_up(&mut file, &mut state)?;
+        let copied = self.machine.zip(state.machine).is_some_and(|(here, there)| here != there);
+        if copied {
+            let mut begin = Event::new(BEGIN, Outcome::Done);
+            begin.reason = Some(COPIED.to_owned());
+            (state, file) = self.begin_after(state.generation, state.last(), &begin, &occasion)?;
+            batch = Batch::default();
+        } else {
+            self.load_key(&file, &state)?;
+        }
+        state.machine = self.machine.or(state.machine);
+        if state.size >= self.segment_size && batch.text.is_empty() {
+            file = self.next_segment(&file, &mut state, &occasion)?;
+        }
         if state.seq == 0 {
             let begin = Event::new(BEGIN, Outcome::Done);
             self.push_key(&mut batch, &mut state, &begin, &occasion, None, None)?;
@@ -162,7 +208,9 @@ impl Log {
     /// Begins a new log after the old one, its state or its key was damaged or
     /// removed. Nothing is deleted: the old log stays where it is, the new one
     /// has the next number in its name, and its first record holds `reason`
-    /// and the head that was last remembered.
+    /// and the head that was last remembered, with what was found wrong among
+    /// its overrides. Whether there is a reason is for the caller to ask with
+    /// [`Log::tampering`].
     ///
     /// # Errors
     /// As [`Log::record`], but for [`Error::Tampered`].
@@ -178,21 +226,40 @@ impl Log {
         super::event::check_text("reason", begin.reason.as_deref())?;
         origin.check()?;
         let _lock = self.lock()?;
+        match self.look() {
+            Err(Error::Tampered { found, .. }) => begin.overrides = vec![format!("tampering:{}", found.word())],
+            looked => {
+                looked?;
+            }
+        }
         let old = match State::read(&self.place) {
             Err(Error::Tampered { .. }) => None,
             old => old?,
         };
-        let newest = self.place.generations()?.last().map_or(0, |(generation, _)| *generation);
-        let generation = newest.max(old.as_ref().map_or(0, |state| state.generation)) + 1;
+        let occasion = Occasion { origin, now, certifier };
+        let generation = old.as_ref().map_or(0, |state| state.generation);
+        let after = old.and_then(|state| state.last());
+        let (state, _) = self.begin_after(generation, after, &begin, &occasion)?;
+        Ok(Receipt { head: Head { sequence: state.seq, hash: state.head }, at: now })
+    }
+
+    /// Begins a log in the next file, under a new key, and remembers it.
+    fn begin_after(
+        &mut self,
+        generation: u64,
+        after: Option<Head>,
+        begin: &Event,
+        occasion: &Occasion<'_>,
+    ) -> Result<(State, store::Log), Error> {
+        let generation = self.next_generation(generation)?;
         let key = SigningKey::generate()?;
-        let mut state = State::begin(&self.place, generation, key.public(), now);
+        let mut state = State::begin(&self.place, generation, key.public(), occasion.now);
+        state.machine = self.machine;
         self.key = Some(key);
         store::create_private_dir_all(&self.place.directory)?;
         let file = store::Log::open(&self.place.log_path(generation), true)?;
         let mut batch = Batch::default();
-        let after = old.and_then(|state| state.last());
-        let occasion = Occasion { origin, now, certifier };
-        self.push_key(&mut batch, &mut state, &begin, &occasion, None, after)?;
+        self.push_key(&mut batch, &mut state, begin, occasion, None, after)?;
         self.write(&file, &batch)?;
         state.size = batch.text.len() as u64;
         file.flush()?;
@@ -203,7 +270,90 @@ impl Log {
             keys::write_key(&self.place.companion("key"), key)?;
         }
         state.replace(&self.place.companion("state"))?;
-        Ok(Receipt { head: Head { sequence: state.seq, hash: state.head }, at: now })
+        Ok((state, file))
+    }
+
+    fn next_generation(&self, known: u64) -> Result<u64, Error> {
+        let newest = self.place.generations()?.last().map_or(0, |(generation, _)| *generation);
+        Ok(newest.max(known) + 1)
+    }
+
+    /// Ends a file with a hand-over, and goes on in the next one, whose first
+    /// record carries the new key once more, so that it can be verified without
+    /// the files before it.
+    fn next_segment(
+        &mut self,
+        file: &store::Log,
+        state: &mut State,
+        occasion: &Occasion<'_>,
+    ) -> Result<store::Log, Error> {
+        let next = SigningKey::generate()?;
+        keys::write_key(&self.place.companion("key.next"), &next)?;
+        let mut batch = Batch::default();
+        self.push_key(&mut batch, state, &Event::new(HAND_OVER, Outcome::Done), occasion, Some(&next), None)?;
+        self.write(file, &batch)?;
+        file.flush()?;
+        keys::write_key(&self.place.companion("key"), &next)?;
+        self.key = Some(next);
+        state.generation = self.next_generation(state.generation)?;
+        let mut batch = Batch::default();
+        self.push_key(&mut batch, state, &Event::new(CERTIFY, Outcome::Done), occasion, None, None)?;
+        let path = self.place.log_path(state.generation);
+        store::create_new(&path, batch.text.as_bytes(), store::Mode::Private)?;
+        state.size = batch.text.len() as u64;
+        self.copy_to_sink(&batch)?;
+        Ok(store::Log::open(&path, false)?)
+    }
+
+    /// What an append would find wrong with the log, if anything. Writes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Read`].
+    pub fn tampering(&mut self) -> Result<Option<Tampering>, Error> {
+        let _lock = self.lock()?;
+        match self.look() {
+            Err(Error::Tampered { found, .. }) => Ok(Some(found)),
+            looked => looked.map(|_| None),
+        }
+    }
+
+    /// Signs where the log stands with the key of its epoch. Writes nothing.
+    ///
+    /// # Errors
+    /// As [`Log::append`]; [`Error::Empty`] before the first record.
+    pub fn checkpoint(&mut self, now: Timestamp) -> Result<Checkpoint, Error> {
+        let _lock = self.lock()?;
+        let state = self.look()?.ok_or(Error::Empty)?;
+        let head = state.last().ok_or(Error::Empty)?;
+        let signer = self.key.as_ref().ok_or(Error::Empty)?;
+        let (vault, device) = (self.place.vault, self.place.device.clone());
+        let epoch_key = EpochKey { vault, device, epoch: state.epoch, key: state.key };
+        let mut certificate = None;
+        for action in [BEGIN, HAND_OVER, CERTIFY] {
+            let filter = Filter { action: Some(action.to_owned()), ..Filter::default() };
+            let found =
+                checkpoint::certificate_in(records(&self.place.log_path(state.generation), filter)?, &state.key)?;
+            certificate = certificate.or(found);
+        }
+        Ok(Checkpoint::sign(epoch_key, certificate, head, now, signer))
+    }
+
+    /// Compares log, state and key, as an append does, and gives the state
+    /// caught up; `None` before the first use.
+    fn look(&mut self) -> Result<Option<State>, Error> {
+        let Some(mut state) = State::read(&self.place)? else {
+            return match self.place.generations()?.last() {
+                Some((generation, _)) => Err(self.tampered(*generation, Tampering::StateRemoved)),
+                None => Ok(None),
+            };
+        };
+        if state.seq == 0 && !self.place.log_path(state.generation).exists() {
+            return Ok(None);
+        }
+        let mut file = self.open(&state)?;
+        self.catch_up(&mut file, &mut state)?;
+        self.load_key(&file, &state)?;
+        Ok(Some(state))
     }
 
     fn lock(&self) -> Result<store::Lock, Error> {
@@ -259,34 +409,42 @@ impl Log {
         Ok(file)
     }
 
-    /// Takes over records behind the state. What follows them is torn.
-    fn catch_up(&self, file: &store::Log, state: &mut State) -> Result<Batch, Error> {
-        let size = file.size()?;
+    /// Takes over records behind the state, also in the files that come after
+    /// the one it knows. What follows them is torn.
+    fn catch_up(&self, file: &mut store::Log, state: &mut State) -> Result<Batch, Error> {
         let mut batch = Batch::default();
-        if size == state.size {
-            return Ok(batch);
-        }
-        let mut reader = Reader::new(file, state.size);
-        let mut line = Vec::new();
         loop {
-            let found = next_line(&mut reader, &mut line).map_err(Error::Read)?;
-            match found {
-                Line::End => return Ok(batch),
-                Line::Complete if state.follow(&line).is_some() => state.size += line.len() as u64 + 1,
-                // All of it was written but the LF.
-                Line::Incomplete if state.follow(&line).is_some() => {
-                    state.size += line.len() as u64;
-                    batch.text.push('\n');
-                    return Ok(batch);
+            let size = file.size()?;
+            if size != state.size {
+                take_over(file, state, size, &mut batch)?;
+            }
+            // Only behind a hand-over that nothing follows can there be another file.
+            let ended = state.seq > 0 && state.epoch_records == 0 && batch.text.is_empty();
+            match if ended { self.continuation(state)? } else { None } {
+                Some((generation, next)) => {
+                    state.generation = generation;
+                    state.size = 0;
+                    *file = next;
                 }
-                Line::Complete | Line::Incomplete | Line::TooLong => {
-                    batch.torn = Some(torn_from(file, state.size, size)?);
-                    batch.text.push('\n');
-                    state.size = size;
-                    return Ok(batch);
-                }
+                None => return Ok(batch),
             }
         }
+    }
+
+    /// The file in which the log goes on behind the state.
+    fn continuation(&self, state: &State) -> Result<Option<(u64, store::Log)>, Error> {
+        for (generation, path) in self.place.generations()? {
+            if generation <= state.generation {
+                continue;
+            }
+            let next = store::Log::open(&path, false)?;
+            let mut line = Vec::new();
+            let found = next_line(&mut Reader::new(&next, 0), &mut line).map_err(Error::Read)?;
+            if found == Line::Complete && state.clone().follow(&line).is_some() {
+                return Ok(Some((generation, next)));
+            }
+        }
+        Ok(None)
     }
 
     /// Has the private key of the state's epoch in `self.key`, and finishes a
@@ -385,6 +543,10 @@ impl Log {
 
     fn write(&mut self, file: &store::Log, batch: &Batch) -> Result<(), Error> {
         file.append(batch.text.as_bytes())?;
+        self.copy_to_sink(batch)
+    }
+
+    fn copy_to_sink(&mut self, batch: &Batch) -> Result<(), Error> {
         match &mut self.sink {
             Some(sink) => sink.write(batch.text.trim_start_matches('\n').as_bytes(), self.lock_timeout),
             None => Ok(()),
@@ -427,6 +589,31 @@ struct Batch {
     text: String,
     /// For the first line.
     torn: Option<Torn>,
+}
+
+/// Advances the state over the records behind it in its file; `size` is where that ends.
+fn take_over(file: &store::Log, state: &mut State, size: u64, batch: &mut Batch) -> Result<(), Error> {
+    let mut reader = Reader::new(file, state.size);
+    let mut line = Vec::new();
+    loop {
+        let found = next_line(&mut reader, &mut line).map_err(Error::Read)?;
+        match found {
+            Line::End => return Ok(()),
+            Line::Complete if state.follow(&line).is_some() => state.size += line.len() as u64 + 1,
+            // All of it was written but the LF.
+            Line::Incomplete if state.follow(&line).is_some() => {
+                state.size += line.len() as u64;
+                batch.text.push('\n');
+                return Ok(());
+            }
+            Line::Complete | Line::Incomplete | Line::TooLong => {
+                batch.torn = Some(torn_from(file, state.size, size)?);
+                batch.text.push('\n');
+                state.size = size;
+                return Ok(());
+            }
+        }
+    }
 }
 
 /// Describes the bytes from `start` to `end`.

@@ -4,8 +4,11 @@
 //! device; one JSON line per record; each line holds the hash of the line
 //! before it and is signed by the key of its epoch.
 
+mod checkpoint;
 mod event;
+mod export;
 mod finding;
+mod follow;
 mod json;
 mod keys;
 mod lines;
@@ -17,26 +20,33 @@ mod record;
 mod scan;
 mod sink;
 mod state;
+mod stats;
 mod verify;
 mod walk;
 
 use std::path::PathBuf;
 
+pub use checkpoint::Checkpoint;
 pub use event::{Event, MAX_NAMES, MAX_TEXT, Outcome};
+pub use export::{csv, csv_header, ecs};
 pub use finding::{Anchor, Expect, Finding, Kind, Report, Severity};
+pub use follow::Follow;
 pub use keys::{Certifier, EpochKey};
 pub use log::{Log, Pending, Receipt};
 pub use origin::{Origin, agent_from, ci_from};
 pub use place::{LogFile, Place, logs_in};
-pub use query::{Entry, Filter, Records, merge, records};
+pub use query::{Entry, Filter, Records, distinct, is_use, merge, records, secret_of};
 pub use record::{Head, MAX_LINE, Record, Torn};
 pub use sink::Sink;
-pub use verify::{verify, verify_place};
+pub use stats::{Newcomer, Rules, Seen, Stats, Subject, Unused, Unusual, Usage};
+pub use verify::{verify, verify_place, verify_with};
 
 /// The first part of everything that is signed as a record.
 const RECORD_CONTEXT: &[u8] = b"vault/v1/audit";
 /// The first part of what a device signs to vouch for the key of an epoch.
 const KEY_CONTEXT: &[u8] = b"vault/v1/audit-key";
+/// The first part of what a checkpoint signs.
+const CHECKPOINT_CONTEXT: &[u8] = b"vault/v1/audit-checkpoint";
 
 /// Actions of the log itself; an [`Event`] cannot have one.
 const BEGIN: &str = "log-begin";
@@ -86,6 +96,12 @@ pub enum Error {
     /// A log could not be read to its end.
     #[error("cannot read the audit log")]
     Read(#[source] std::io::Error),
+    /// Not a checkpoint, or one that was changed after it was signed.
+    #[error("not a checkpoint, or changed after it was signed")]
+    Checkpoint,
+    /// There is no record yet.
+    #[error("there is no audit log yet")]
+    Empty,
     /// A line that is no record, where records were asked for.
     #[error("line {line} of the audit log is not a record")]
     Malformed {
@@ -130,4 +146,19 @@ pub enum Tampering {
         /// The epoch.
         epoch: u64,
     },
+}
+
+impl Tampering {
+    /// A word for the record of beginning again.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::StateRemoved => "state-removed",
+            Self::LogRemoved { .. } => "log-removed",
+            Self::Shorter { .. } => "log-cut",
+            Self::HeadDiffers { .. } => "head-differs",
+            Self::StateDamaged => "state-damaged",
+            Self::KeyRemoved { .. } => "key-removed",
+        }
+    }
 }

@@ -7,8 +7,8 @@ use crate::crypto::Hash;
 
 /// The log of one device for one vault.
 ///
-/// The log is `DIRECTORY/DEVICE.jsonl`, or `DIRECTORY/DEVICE.N.jsonl` if it
-/// is the `N`th one (`docs/audit-log.md`, "Files"); `_` stands for the device
+/// The log is `DIRECTORY/DEVICE.jsonl`, and `DIRECTORY/DEVICE.N.jsonl` in its
+/// `N`th file (`docs/audit-log.md`, "Files"); `_` stands for the device
 /// while it has no name. `DEVICE.state`, `DEVICE.key` and `DEVICE.key.next`
 /// are in the state directory.
 #[derive(Clone, Debug)]
@@ -29,7 +29,8 @@ impl Place {
         if self.device.as_deref().is_none_or(is_device_name) { Ok(()) } else { Err(Error::Device) }
     }
 
-    /// Path of the first log (1) or of a later one, begun by [`Log::begin_again`](super::Log::begin_again).
+    /// Path of the first file (1) or of a later one, in which the log goes on or
+    /// another one was begun by [`Log::begin_again`](super::Log::begin_again).
     #[must_use]
     pub fn log_path(&self, generation: u64) -> PathBuf {
         let name = self.file_name();
@@ -50,8 +51,18 @@ impl Place {
 
     /// The logs of this device that are there, oldest first.
     pub(super) fn generations(&self) -> Result<Vec<(u64, PathBuf)>, Error> {
-        let all = logs_in(&self.directory)?;
-        Ok(all.into_iter().filter(|log| log.device == self.device).map(|log| (log.generation, log.path)).collect())
+        self.generations_with(&[])
+    }
+
+    /// As [`Place::generations`], with those of other directories that are not here.
+    pub(super) fn generations_with(&self, archives: &[PathBuf]) -> Result<Vec<(u64, PathBuf)>, Error> {
+        let mut found = std::collections::BTreeMap::new();
+        for directory in std::iter::once(&self.directory).chain(archives) {
+            for log in logs_in(directory)?.into_iter().filter(|log| log.device == self.device) {
+                found.entry(log.generation).or_insert(log.path);
+            }
+        }
+        Ok(found.into_iter().collect())
     }
 }
 
@@ -60,7 +71,7 @@ impl Place {
 pub struct LogFile {
     /// The device by the file's name; none for `_`.
     pub device: Option<String>,
-    /// 1 for the first log of the device.
+    /// 1 for the first file of the device.
     pub generation: u64,
     /// The file.
     pub path: PathBuf,

@@ -1,9 +1,12 @@
 //! Reading records back.
 
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::io::BufRead;
 use std::path::Path;
 
 use super::lines::{Line, Reader, next_line};
+use super::scan::Fields;
 use super::{Error, Outcome, Record};
 use crate::clock::Timestamp;
 use crate::store;
@@ -15,7 +18,7 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// At or before this time.
     pub until: Option<Timestamp>,
-    /// With this name among their names.
+    /// With this secret among their names, also where it was given under another one.
     pub secret: Option<String>,
     /// By this member.
     pub member: Option<String>,
@@ -25,6 +28,26 @@ pub struct Filter {
     pub action: Option<String>,
     /// With this outcome.
     pub outcome: Option<Outcome>,
+    /// Only uses of values, see [`is_use`].
+    pub uses: bool,
+}
+
+/// Actions that give a value out.
+const USES: [&[u8]; 3] = [b"exec", b"get", b"export"];
+
+/// Whether values were given out: `exec`, `get` or `export`, and done. An
+/// `exec` that did not start after all counts: its values had been opened.
+#[must_use]
+pub fn is_use(record: &Record) -> bool {
+    record.outcome == Outcome::Done && USES.contains(&record.action.as_bytes())
+}
+
+/// The secret that an entry of a record's names means: `exec` writes
+/// `VARIABLE=SECRET` and `VARIABLE=SECRET@previous` where it gives it another name.
+#[must_use]
+pub fn secret_of(listed: &str) -> &str {
+    let secret = listed.split_once('=').map_or(listed, |(_, secret)| secret);
+    secret.split_once('@').map_or(secret, |(secret, _)| secret)
 }
 
 impl Filter {
@@ -36,11 +59,20 @@ impl Filter {
         }
         self.since.is_none_or(|since| record.at >= since)
             && self.until.is_none_or(|until| record.at <= until)
-            && self.secret.as_ref().is_none_or(|name| record.names.contains(name))
+            && self.secret.as_ref().is_none_or(|name| record.names.iter().any(|listed| secret_of(listed) == name))
             && same(self.member.as_ref(), record.member.as_ref())
             && same(self.device.as_ref(), record.device.as_ref())
             && same(self.action.as_ref(), Some(&record.action))
             && self.outcome.is_none_or(|outcome| record.outcome == outcome)
+            && (!self.uses || is_use(record))
+    }
+
+    /// Whether the fixed beginning of a line rules it out already, so that it
+    /// need not be parsed. Never true for what [`Filter::takes`] takes.
+    fn passes_over(&self, fields: &Fields<'_>) -> bool {
+        self.action.as_ref().is_some_and(|action| action.as_bytes() != fields.action)
+            || self.outcome.is_some_and(|outcome| outcome != fields.outcome)
+            || (self.uses && (fields.outcome != Outcome::Done || !USES.contains(&fields.action)))
     }
 }
 
@@ -56,20 +88,72 @@ pub struct Entry {
 /// The records of one log, one at a time, in the order of the file.
 ///
 /// Nothing is verified. A line that is no record is an [`Error::Malformed`]
-/// with its number, and reading goes on behind it; an incomplete last line is
-/// passed over.
+/// with its number, and reading goes on behind it; what a crash left and the
+/// next record describes is passed over, and so is an incomplete last line.
 #[derive(Debug)]
 pub struct Records<R> {
     reader: R,
     filter: Filter,
     line: Vec<u8>,
     number: u64,
+    /// Bytes of whole lines that were read.
+    used: u64,
+    /// Only lines with their LF: the log is still being written.
+    growing: bool,
+    /// Lines that are no records, until the next record says what they are.
+    bad: VecDeque<u64>,
+    held: Option<Entry>,
+    ended: bool,
 }
+
+/// Lines without a record that are kept until a record comes.
+const MAX_BAD: usize = 64;
 
 impl<R: BufRead> Records<R> {
     /// Reads from `reader` what `filter` takes.
     pub fn new(reader: R, filter: Filter) -> Self {
-        Self { reader, filter, line: Vec::new(), number: 0 }
+        Self {
+            reader,
+            filter,
+            line: Vec::new(),
+            number: 0,
+            used: 0,
+            growing: false,
+            bad: VecDeque::new(),
+            held: None,
+            ended: false,
+        }
+    }
+
+    /// As [`Records::new`], but leaves a last line without an LF for later.
+    pub(super) fn growing(reader: R, filter: Filter) -> Self {
+        Self { growing: true, ..Self::new(reader, filter) }
+    }
+
+    /// Bytes of whole lines that were read so far.
+    pub(super) fn used(&self) -> u64 {
+        self.used
+    }
+
+    /// Looks at the line; true if it is a record.
+    fn take_line(&mut self) -> bool {
+        let fields = Fields::scan(&self.line);
+        let torn = if fields.as_ref().is_some_and(|fields| self.filter.passes_over(fields)) {
+            fields.is_some_and(|fields| fields.torn.is_some())
+        } else {
+            let Some(record) = Record::parse(&self.line) else { return false };
+            let torn = record.torn.is_some();
+            if self.filter.takes(&record) {
+                // JSON that was parsed is UTF-8.
+                let line = String::from_utf8_lossy(&self.line).into_owned();
+                self.held = Some(Entry { line, record });
+            }
+            torn
+        };
+        if torn {
+            self.bad.clear();
+        }
+        true
     }
 }
 
@@ -78,25 +162,31 @@ impl<R: BufRead> Iterator for Records<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
+            if self.held.is_some() || self.bad.len() > MAX_BAD {
+                let bad = self.bad.pop_front().map(|line| Err(Error::Malformed { line }));
+                return bad.or_else(|| self.held.take().map(Ok));
+            }
+            // Behind a line that is longer than any record nothing is a line.
+            if self.ended {
+                return self.bad.pop_front().map(|line| Err(Error::Malformed { line }));
+            }
             let found = match next_line(&mut self.reader, &mut self.line) {
                 Ok(found) => found,
                 Err(reason) => return Some(Err(Error::Read(reason))),
             };
-            self.number += 1;
-            let whole = match found {
-                Line::End => return None,
-                Line::Complete | Line::Incomplete => Record::parse(&self.line),
-                Line::TooLong => None,
+            let ended = match found {
+                Line::End => true,
+                Line::Incomplete => self.growing || !self.take_line(),
+                Line::Complete | Line::TooLong => false,
             };
-            match (whole, found) {
-                (Some(record), _) if self.filter.takes(&record) => {
-                    // JSON that was parsed is UTF-8.
-                    let line = String::from_utf8_lossy(&self.line).into_owned();
-                    return Some(Ok(Entry { line, record }));
-                }
-                (Some(_), _) => {}
-                (None, Line::Incomplete) => return None,
-                (None, _) => return Some(Err(Error::Malformed { line: self.number })),
+            if ended {
+                return self.bad.pop_front().map(|line| Err(Error::Malformed { line }));
+            }
+            self.number += 1;
+            self.used += self.line.len() as u64 + 1;
+            self.ended = found == Line::TooLong;
+            if self.ended || (found == Line::Complete && !self.take_line()) {
+                self.bad.push_back(self.number);
             }
         }
     }
@@ -130,4 +220,13 @@ where
             .min_by_key(|(n, at)| (*at, *n))?;
         logs[first].next()
     })
+}
+
+/// Each line once, though it may stand in several files: the copy of a log
+/// in an archive, or in a shared directory. Keeps eight bytes for each line.
+pub fn distinct(entries: impl Iterator<Item = Result<Entry, Error>>) -> impl Iterator<Item = Result<Entry, Error>> {
+    // Keyed at random, so that no line can be made to collide with another.
+    let state = RandomState::new();
+    let mut seen = HashSet::new();
+    entries.filter(move |entry| entry.as_ref().map_or(true, |entry| seen.insert(state.hash_one(&entry.line))))
 }

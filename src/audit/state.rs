@@ -35,7 +35,7 @@ pub(super) struct State {
     /// Last record; 0 before the first.
     pub(super) seq: u64,
     pub(super) head: Hash,
-    /// Size of the log in bytes, up to and with the LF of the last record.
+    /// Size of its file in bytes, up to and with the LF of the last record.
     pub(super) size: u64,
     /// Length of the last line, without its LF.
     pub(super) tail: u64,
@@ -48,6 +48,9 @@ pub(super) struct State {
     pub(super) epoch_began: Timestamp,
     /// True once a certificate stands in the log.
     pub(super) certified: bool,
+    /// The machine that wrote last, where it has an identity.
+    #[serde(default)]
+    pub(super) machine: Option<Hash>,
     /// The copy that this was read from, which the next write leaves alone.
     #[serde(skip)]
     kept: Option<Kept>,
@@ -82,6 +85,7 @@ impl State {
             epoch_records: 0,
             epoch_began: now,
             certified: false,
+            machine: None,
             kept: None,
         }
     }
@@ -156,10 +160,13 @@ impl State {
         json.number("epoch_records", self.epoch_records);
         json.plain("epoch_began", &self.epoch_began);
         json.boolean("certified", self.certified);
+        if let Some(machine) = &self.machine {
+            json.plain("machine", machine);
+        }
         let json = json.end();
         let text = format!("{} {json}", Hash::of(json.as_bytes()));
         let mut slot = [b' '; SLOT];
-        // Every field is bounded; together they are below 700 bytes.
+        // Every field is bounded; together they are below 800 bytes.
         slot[..text.len()].copy_from_slice(text.as_bytes());
         slot[SLOT - 1] = b'\n';
         slot

@@ -3,13 +3,16 @@
 //!
 //! One pass, one line in memory beside the last one accepted.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read};
+use std::path::{Path, PathBuf};
 
 use super::finding::{Anchor, Expect, Finding, Kind, Report};
 use super::lines::{Line, Reader, next_line};
+use super::scan::Fields;
 use super::state::State;
 use super::walk::Walk;
-use super::{Error, Place, Tampering};
+use super::{BEGIN, Error, Place, Tampering};
+use crate::crypto::Hash;
 use crate::store;
 
 /// Verifies a log from its first byte to its end.
@@ -31,7 +34,7 @@ pub fn verify(mut reader: impl BufRead, expect: &Expect<'_>, deep: bool) -> Resu
             Line::Incomplete => walk.last_line(&line),
             Line::TooLong => {
                 walk.long_line();
-                false
+                break;
             }
         };
         if accepted {
@@ -50,41 +53,54 @@ pub fn verify(mut reader: impl BufRead, expect: &Expect<'_>, deep: bool) -> Resu
 /// # Errors
 /// [`Error::Read`], [`Error::Store`].
 pub fn verify_place(place: &Place, expect: &Expect<'_>, own: bool, deep: bool) -> Result<Report, Error> {
+    verify_with(place, &[], expect, own, deep, &mut |_| {})
+}
+
+/// As [`verify_place`], with files of the log that were moved to other
+/// directories; `watch` is told now and then how many bytes more were read.
+///
+/// # Errors
+/// As [`verify_place`].
+pub fn verify_with(
+    place: &Place,
+    archives: &[PathBuf],
+    expect: &Expect<'_>,
+    own: bool,
+    deep: bool,
+    watch: &mut dyn FnMut(u64),
+) -> Result<Report, Error> {
     // Before the log is opened, so that records written meanwhile only make it longer.
     let (state, mut lost) = match State::read(place) {
         Err(Error::Tampered { found, .. }) => (None, Some(found)),
         state => (state?, None),
     };
-    let mut logs = place.generations()?;
-    if own && state.is_none() && !logs.is_empty() {
+    let files = place.generations_with(archives)?;
+    if own && state.is_none() && !files.is_empty() {
         lost.get_or_insert(Tampering::StateRemoved);
     }
+    let mut logs = into_logs(files)?;
     let newest = match &state {
         Some(state) => {
-            logs.retain(|(generation, _)| *generation <= state.generation);
-            logs.pop_if(|(generation, _)| *generation == state.generation)
+            // Files behind its own are a copy's on another machine, or a beginning that a crash cut short.
+            let own = logs.iter().position(|log| log.iter().any(|(generation, _)| *generation == state.generation));
+            let newest = own.map(|own| logs.remove(own)).unwrap_or_default();
+            logs.retain(|log| log.first().is_some_and(|(generation, _)| *generation <= state.generation));
+            newest
         }
-        None => logs.pop(),
+        None => logs.pop().unwrap_or_default(),
     };
     let mut left: Vec<(usize, Anchor)> = expect.anchors.iter().cloned().enumerate().collect();
     let mut anchored = Vec::new();
-    for (_, path) in logs {
+    for files in logs {
         let anchors: Vec<Anchor> = left.iter().map(|(_, anchor)| anchor.clone()).collect();
-        let log = store::Log::open_read_only(&path)?;
-        let report = verify(Reader::new(log, 0), &Expect { anchors: &anchors, ..expect.clone() }, false)?;
+        let report = verify(Files::new(files, watch), &Expect { anchors: &anchors, ..expect.clone() }, false)?;
         anchored.extend(report.anchored.iter().map(|n| left[*n].0));
         left.retain(|(n, _)| !anchored.contains(n));
     }
     let mut anchors: Vec<Anchor> = left.iter().map(|(_, anchor)| anchor.clone()).collect();
     anchors.extend(state.and_then(|state| state.last()).map(|head| Anchor { head, place: "state".into() }));
     let expect = Expect { anchors: &anchors, ..expect.clone() };
-    let mut report = match newest {
-        Some((_, path)) => {
-            let log = store::Log::open_read_only(&path)?;
-            verify(Reader::new(log, 0), &expect, deep)?
-        }
-        None => verify(std::io::empty(), &expect, deep)?,
-    };
+    let mut report = verify(Files::new(newest, watch), &expect, deep)?;
     // The state is no anchor of the caller's.
     anchored.extend(report.anchored.iter().filter_map(|n| left.get(*n)).map(|(n, _)| *n));
     anchored.sort_unstable();
@@ -94,4 +110,110 @@ pub fn verify_place(place: &Place, expect: &Expect<'_>, own: bool, deep: bool) -
         report.findings.insert(0, Finding { kind: Kind::Removed, device, sequence: None, detail: found.to_string() });
     }
     Ok(report)
+}
+
+/// Numbers and paths of the files of one log.
+type FilesOfLog = Vec<(u64, PathBuf)>;
+
+/// Files in order, put together to logs. One begins with a file whose first line is a
+/// `log-begin`; any other follows the file whose last line its first one names.
+fn into_logs(files: FilesOfLog) -> Result<Vec<FilesOfLog>, Error> {
+    let mut logs: Vec<FilesOfLog> = Vec::new();
+    for (generation, path) in files {
+        let line = first_line(&path)?;
+        let fields = line.as_deref().and_then(Fields::scan);
+        let begins = generation == 1 || fields.as_ref().is_some_and(|fields| fields.action == BEGIN.as_bytes());
+        let mut follows = logs.len().checked_sub(1);
+        if let Some(fields) = fields.filter(|_| !begins && logs.len() > 1) {
+            for (n, log) in logs.iter().enumerate() {
+                let last = log.last().map(|(_, path)| last_hash(path)).transpose()?.flatten();
+                if last == Some(fields.prev) {
+                    follows = Some(n);
+                }
+            }
+        }
+        match follows.filter(|_| !begins).and_then(|n| logs.get_mut(n)) {
+            Some(log) => log.push((generation, path)),
+            None => logs.push(vec![(generation, path)]),
+        }
+    }
+    Ok(logs)
+}
+
+fn first_line(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    let mut line = Vec::new();
+    let mut reader = Reader::new(store::Log::open_read_only(path)?, 0);
+    let found = next_line(&mut reader, &mut line).map_err(Error::Read)?;
+    Ok((found == Line::Complete).then_some(line))
+}
+
+/// Hash of the last line, if it is as short as the hand-over that ends a file.
+fn last_hash(path: &Path) -> Result<Option<Hash>, Error> {
+    const MAX: u64 = 64 << 10;
+    let log = store::Log::open_read_only(path)?;
+    let end = log.read_from(log.size()?.saturating_sub(MAX), MAX as usize)?;
+    let Some(lines) = end.strip_suffix(b"\n") else { return Ok(None) };
+    Ok(lines.rsplit(|byte| *byte == b'\n').next().map(Hash::of))
+}
+
+/// Bytes between two calls of the one who watches.
+const STEP: u64 = 4 << 20;
+
+/// The files of a log, read one after the other.
+struct Files<'a> {
+    left: std::vec::IntoIter<(u64, PathBuf)>,
+    current: Option<Reader<store::Log>>,
+    watch: &'a mut dyn FnMut(u64),
+    bytes: u64,
+}
+
+impl<'a> Files<'a> {
+    fn new(files: FilesOfLog, watch: &'a mut dyn FnMut(u64)) -> Self {
+        Self { left: files.into_iter(), current: None, watch, bytes: 0 }
+    }
+}
+
+impl Read for Files<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let chunk = self.fill_buf()?;
+        let count = chunk.len().min(out.len());
+        out[..count].copy_from_slice(&chunk[..count]);
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl BufRead for Files<'_> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        loop {
+            let ended = match &mut self.current {
+                Some(file) => file.fill_buf()?.is_empty(),
+                None => true,
+            };
+            if !ended {
+                break;
+            }
+            match self.left.next() {
+                Some((_, path)) => {
+                    let log = store::Log::open_read_only(&path).map_err(std::io::Error::other)?;
+                    self.current = Some(Reader::new(log, 0));
+                }
+                None => return Ok(&[]),
+            }
+        }
+        match &mut self.current {
+            Some(file) => file.fill_buf(),
+            None => Ok(&[]),
+        }
+    }
+
+    fn consume(&mut self, count: usize) {
+        if let Some(file) = &mut self.current {
+            file.consume(count);
+        }
+        self.bytes += count as u64;
+        if self.bytes >= STEP {
+            (self.watch)(std::mem::take(&mut self.bytes));
+        }
+    }
 }

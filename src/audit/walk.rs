@@ -157,10 +157,10 @@ impl<'a> Walk<'a> {
         false
     }
 
-    /// A line too long to be looked at.
+    /// A line too long to be looked at, behind which nothing is read.
     pub(super) fn long_line(&mut self) {
-        self.bad(Kind::Malformed, "a line longer than any record");
-        self.fork = None;
+        self.bad(Kind::Malformed, "a line longer than any record; what follows was not read");
+        self.report.stopped = true;
     }
 
     /// A line that is no record of this log, in the place of the next one.
@@ -224,6 +224,10 @@ impl<'a> Walk<'a> {
         if signed == Signed::Yes && self.returns_to_fork(fields) {
             return self.accept(fields, text, true, Signed::Yes);
         }
+        // The files before this one are gone; what is here is judged all the same.
+        if signed == Signed::NoKey && fields.seq > self.next && self.opens_file(fields, text) {
+            signed = Signed::Yes;
+        }
         // An edited record may have introduced a key that never was.
         if signed == Signed::No
             && fields.prev != self.head
@@ -247,6 +251,14 @@ impl<'a> Walk<'a> {
             self.fork = None;
         }
         if fields.seq < self.next { self.out_of_place(fields, text) } else { self.jump(fields, text, signed) }
+    }
+
+    /// Whether this is the first record of a file behind others, which brings its key
+    /// along; takes over the key then.
+    fn opens_file(&mut self, fields: &Fields<'_>, text: &[u8]) -> bool {
+        let own_key = Record::parse(text).filter(|record| record.action == CERTIFY).and_then(|record| record.key);
+        let key = own_key.filter(|key| fields.is_signed_by(key));
+        key.map(|key| self.keys.insert(fields.epoch, key)).is_some()
     }
 
     /// A genuine record, or one that cannot be checked, at or behind its place.

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use vault::audit;
@@ -13,9 +14,11 @@ use vault::clock::{Clock, Timestamp};
 use vault::config::{self, Directories, Known, Overdue, Place, Places, Rollback, Settings, Variables};
 use vault::crypto::{Hash, IdentityKey, ValueKey};
 use vault::exec::process::Original;
+use vault::secret_value::SecretValue;
 use vault::{DeviceName, Effective, Memory, ProfileName, SecretName, Section, Vault, store};
 
 use super::args::Globals;
+use super::commands::audit::{Readable, own_entries};
 use super::commands::member::Reads;
 use super::error::CommandError;
 use super::record::Attempt;
@@ -37,6 +40,12 @@ pub(crate) struct Context {
     /// The vault of this place, once it is known to be trusted.
     pub(super) known: Cell<Option<Hash>>,
     pub(super) acting: RefCell<Option<DeviceName>>,
+    /// The identity, for commands of several steps: a passphrase is asked for once,
+    /// and the descriptor it may come from can be read only once.
+    kept_identity: RefCell<Option<SecretValue>>,
+    keeps_identity: Cell<bool>,
+    /// Whose device that is.
+    pub(super) member: RefCell<Option<String>>,
 }
 
 /// How a vault file was found.
@@ -75,6 +84,9 @@ impl Context {
             attempt: RefCell::new(None),
             known: Cell::new(None),
             acting: RefCell::new(None),
+            kept_identity: RefCell::new(None),
+            keeps_identity: Cell::new(false),
+            member: RefCell::new(None),
         }
     }
 
@@ -148,6 +160,11 @@ impl Context {
     pub(crate) fn open(&self, ui: &mut Ui) -> Result<Opened, CommandError> {
         let (path, _) = self.vault_path()?;
         let bytes = read_vault(&path)?;
+        self.open_bytes(ui, path, bytes)
+    }
+
+    /// Opens a vault of this place whose bytes are from elsewhere: a side of a merge.
+    pub(crate) fn open_bytes(&self, ui: &mut Ui, path: PathBuf, bytes: Vec<u8>) -> Result<Opened, CommandError> {
         let place = Place::of(&path)?;
         let id = match Places::load(self.directories())?.known(&place) {
             Known::Id(id) => id.parse::<Hash>().map_err(|_| CommandError::damaged_places())?,
@@ -166,7 +183,7 @@ impl Context {
         if vault.id() != id {
             return Err(CommandError::OtherVault { path, known: id });
         }
-        self.acting.replace(memory.device().cloned());
+        self.acts_as(&vault, memory.device());
         Ok(Opened { path, vault, memory: RefCell::new(memory), state })
     }
 
@@ -188,7 +205,7 @@ impl Context {
         let state = self.directories().vault_state(&id.to_string());
         let memory = Memory::load(&state, id).map_err(vault::Error::from)?;
         self.known.set(Some(id));
-        self.acting.replace(memory.device().cloned());
+        self.acts_as(&vault, memory.device());
         Ok(Opened { path, vault, memory: RefCell::new(memory), state })
     }
 
@@ -248,9 +265,9 @@ impl Context {
 
     /// The identity of this device, unlocked, and the device it is in this vault.
     pub(crate) fn actor(&self, ui: &mut Ui, opened: &Opened) -> Result<Actor, CommandError> {
-        let identity = unlock::identity(self, ui, &opened.vault)?;
+        let identity = self.identity(ui, opened)?;
         let device = opened.vault.team().device_of(&identity.recipient()).ok_or(vault::Error::NotAMember)?;
-        self.acting.replace(Some(device.clone()));
+        self.acts_as(&opened.vault, Some(&device));
         self.remember_device(opened, &device)?;
         Ok(Actor { identity, device })
     }
@@ -267,19 +284,47 @@ impl Context {
 
     /// What the logs on this machine record of some devices giving out values.
     pub(crate) fn reads_by(&self, opened: &Opened, devices: &[DeviceName]) -> Result<Reads, CommandError> {
+        let uses = audit::Filter { uses: true, ..audit::Filter::default() };
+        let homes = self.homes(opened)?;
         let mut reads = Reads::default();
-        for entry in super::commands::audit::entries(self, opened, &audit::Filter::default())? {
+        for entry in Readable::new(own_entries(self, opened, &audit::Filter::default())?) {
             let record = entry?.record;
             let theirs = record.device.as_ref().is_some_and(|by| devices.iter().any(|device| device.as_str() == by));
             reads.log_known |= theirs;
-            let (true, Some(profile)) = (theirs && gives_values(&record), &record.profile) else { continue };
-            for name in &record.names {
-                let seen =
-                    reads.by_secret.entry((profile.clone(), secret_of(name).to_owned())).or_insert((0, record.at));
+            let (true, Some(profile)) = (theirs && uses.takes(&record), &record.profile) else { continue };
+            for listed in &record.names {
+                let name = audit::secret_of(listed);
+                let home = homes.of(profile, name).to_owned();
+                let seen = reads.by_secret.entry((home, name.to_owned())).or_insert((0, record.at));
                 *seen = (seen.0 + 1, seen.1.max(record.at));
             }
         }
         Ok(reads)
+    }
+
+    /// From here on the identity is unlocked once and kept until the command ends.
+    pub(crate) fn keep_identity(&self) {
+        self.keeps_identity.set(true);
+    }
+
+    fn identity(&self, ui: &mut Ui, opened: &Opened) -> Result<IdentityKey, CommandError> {
+        if let Some(text) = &*self.kept_identity.borrow() {
+            // The text goes back into an identity, and nowhere else.
+            let text = std::str::from_utf8(text.reveal()).map_err(|_| CommandError::Internal("a kept identity"))?;
+            return Ok(IdentityKey::parse(text)?);
+        }
+        let identity = unlock::identity(self, ui, &opened.vault)?;
+        if self.keeps_identity.get() {
+            self.kept_identity.replace(Some(identity.to_text()));
+        }
+        Ok(identity)
+    }
+
+    /// Who the records of this run speak of.
+    fn acts_as(&self, vault: &Vault, device: Option<&DeviceName>) {
+        let member = device.and_then(|device| vault.team().devices().get(device));
+        self.member.replace(member.map(|device| device.member.to_string()));
+        self.acting.replace(device.cloned());
     }
 
     /// The key for the values of a section.
@@ -313,20 +358,20 @@ impl Context {
         }
     }
 
-    /// When a value was last given out, as far as the logs on this machine know.
-    pub(crate) fn last_used(
-        &self,
-        opened: &Opened,
-        profile: &ProfileName,
-        name: &SecretName,
-    ) -> Result<Option<Timestamp>, CommandError> {
-        let mut last = None;
-        for entry in super::commands::audit::entries(self, opened, &audit::Filter::default())? {
+    /// When values were last given out, by profile and name, as far as the logs on this
+    /// machine know. One pass over them.
+    pub(crate) fn last_uses(&self, opened: &Opened) -> Result<HashMap<(String, String), Timestamp>, CommandError> {
+        let filter = audit::Filter { uses: true, ..audit::Filter::default() };
+        let homes = self.homes(opened)?;
+        let mut last: HashMap<(String, String), Timestamp> = HashMap::new();
+        // What else is wrong with a log is for `audit verify` to say.
+        for entry in Readable::new(own_entries(self, opened, &filter)?) {
             let record = entry?.record;
-            let named = |listed: &String| secret_of(listed) == name.as_str();
-            let here = record.profile.as_deref() == Some(profile.as_str());
-            if here && gives_values(&record) && record.names.iter().any(named) {
-                last = last.max(Some(record.at));
+            let profile = record.profile.as_deref().unwrap_or_default();
+            for listed in &record.names {
+                let name = audit::secret_of(listed);
+                let at = last.entry((homes.of(profile, name).to_owned(), name.to_owned())).or_insert(record.at);
+                *at = record.at.max(*at);
             }
         }
         Ok(last)
@@ -372,15 +417,9 @@ impl Context {
     }
 }
 
-/// True if values left `vault` by what a record describes.
-fn gives_values(record: &audit::Record) -> bool {
-    record.outcome == audit::Outcome::Done && matches!(record.action.as_str(), "exec" | "get" | "export")
-}
-
-/// The secret in a name of a record: `exec` writes VARIABLE=SECRET, or SECRET@previous.
-fn secret_of(name: &str) -> &str {
-    let secret = name.rsplit('=').next().unwrap_or(name);
-    secret.split('@').next().unwrap_or(secret)
+/// Every profile of the vault.
+pub(crate) fn all_profiles(opened: &Opened) -> Vec<ProfileName> {
+    opened.vault.team().profiles().keys().cloned().collect()
 }
 
 /// Reads a vault file; what is there instead of one is named.

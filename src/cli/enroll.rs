@@ -55,14 +55,8 @@ pub(crate) fn identity(cx: &Context, ui: &mut Ui, args: &Args) -> Result<Kept, C
         };
         return Ok(Kept { key, place: "VLT_IDENTITY".to_owned(), made: false });
     }
-    let configured = match cx.settings().identity() {
-        Some(KeptIn::File(path)) => Some(path.clone()),
-        _ => None,
-    };
-    let default = cx.directories().config.join("identity");
-    let given =
-        args.identity_file.clone().or_else(|| cx.globals.identity.clone()).or_else(|| cx.variables.identity_file());
-    let path = given.clone().or(configured).unwrap_or_else(|| default.clone());
+    let default = default_file(cx);
+    let path = identity_file(cx, args);
     let place = path.display().to_string();
     let origin = identity::Origin::File(path.clone());
     let kept = match identity::IdentityFile::read(&path) {
@@ -100,6 +94,26 @@ pub(crate) fn identity(cx: &Context, ui: &mut Ui, args: &Args) -> Result<Kept, C
         }
     }
     Ok(kept)
+}
+
+/// True if this machine has an identity, so that [`identity`] makes none.
+pub(crate) fn has_identity(cx: &Context, args: &Args) -> bool {
+    (args.identity_file.is_none() && cx.variables.identity().is_some())
+        || std::fs::symlink_metadata(identity_file(cx, args)).is_ok()
+}
+
+fn identity_file(cx: &Context, args: &Args) -> PathBuf {
+    let given =
+        args.identity_file.clone().or_else(|| cx.globals.identity.clone()).or_else(|| cx.variables.identity_file());
+    let configured = match cx.settings().identity() {
+        Some(KeptIn::File(path)) => Some(path.clone()),
+        _ => None,
+    };
+    given.or(configured).unwrap_or_else(|| default_file(cx))
+}
+
+fn default_file(cx: &Context) -> PathBuf {
+    cx.directories().config.join("identity")
 }
 
 fn passphrase(cx: &Context, ui: &mut Ui, label: &str) -> Result<SecretValue, CommandError> {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use vault::crypto::Hash;
-use vault::{Kind, ProfileName, SecretName, audit, config, exec, identity, interchange, store};
+use vault::{Kind, MemberName, ProfileName, SecretName, audit, config, exec, identity, interchange, store};
 
 use super::exit::Exit;
 
@@ -37,10 +37,24 @@ pub(crate) enum CommandError {
     OwnDevice,
     #[error("there is no recovery device in this vault")]
     NoRecovery,
+    #[error("that is not this vault's recovery code, or no longer; or the sealed identity is damaged")]
+    WrongCode,
+    #[error("no admin {0}")]
+    NoAdmin(MemberName),
     #[error("profile {0} holds secrets")]
     ProfileNotEmpty(ProfileName),
-    #[error("nothing was done: it was not confirmed")]
-    NotConfirmed,
+    #[error("{0}")]
+    Merge(vault::merge::MergeError),
+    #[error("{0}")]
+    Git(#[from] vault::git::Error),
+    #[error("{0} is in no clone of git")]
+    NoClone(String),
+    #[error("nothing is to be settled: the vault file is in no merge that stopped")]
+    NothingToSettle,
+    #[error("{0} is in no conflict, or it is settled already")]
+    NoSuchConflict(String),
+    #[error("{} was changed since the merge stopped", path.display())]
+    ChangedSince { path: PathBuf },
 
     #[error("{message}")]
     Usage { message: String },
@@ -73,6 +87,8 @@ pub(crate) enum CommandError {
     OtherVault { path: PathBuf, known: Hash },
     #[error("the vault here is {id}, which is not what VLT_VAULT_ID asks for")]
     NotTheVaultAsked { id: Hash },
+    #[error("no vault was made at {}: other working trees of this clone have the vault {id}", path.display())]
+    CloneHasVault { path: PathBuf, id: String },
     #[error("{} is known as two different vaults, one by its path and one by its clone", path.display())]
     ConflictingPlaces { path: PathBuf },
     #[error("nothing was changed: {0}")]
@@ -88,6 +104,25 @@ pub(crate) enum CommandError {
     #[error("{name} is not for {program}: its scope names other programs")]
     OutOfScope { name: SecretName, program: String },
 
+    #[error("overdue for rotation, and the policy refuses it: {}", names(.0))]
+    Stale(Vec<SecretName>),
+    #[error("{0}")]
+    Rotator(#[from] vault::rotation::rotator::Error),
+    #[error("{what} failed: {why}")]
+    Program { what: String, why: String },
+    #[error("the new value was not promoted, it stays pending: {error}")]
+    NotPromoted { name: SecretName, error: Box<CommandError> },
+    #[error("nothing verified the pending value of {0}")]
+    Unverified(SecretName),
+    #[error("the pending value of {0} is not the one that was verified")]
+    OtherPending(SecretName),
+    #[error("{name} in profile {profile} comes from profile {from}, which it extends")]
+    Inherited { name: SecretName, profile: ProfileName, from: ProfileName },
+    #[error("{0} still has a replaced value that was not revoked")]
+    NotRevoked(SecretName),
+    #[error("{0} has no replaced value that waits to be revoked")]
+    NothingToRevoke(SecretName),
+
     #[error("cannot read the terminal: {0}")]
     Terminal(std::io::Error),
     #[error("cannot read standard input: {0}")]
@@ -98,6 +133,18 @@ pub(crate) enum CommandError {
     WorkingDirectory(std::io::Error),
     #[error("VLT_AUDIT is neither a file, fd:N of an open descriptor, nor stderr")]
     AuditSink,
+    #[error("no audit logs in {}", directory.display())]
+    NoLogs { directory: PathBuf },
+    #[error("the audit log is as it was left: there is no reason to begin again")]
+    LogIsWhole,
+    #[error("not confirmed; nothing was changed")]
+    NotConfirmed,
+    #[error("neither a file with a checkpoint nor a commit with an audit head in its history")]
+    NoAnchors,
+    #[error("the checkpoint is of another vault: {id}")]
+    OtherCheckpoint { id: Hash },
+    #[error("git did not answer")]
+    GitAnswer,
     #[error("what was stored could not be read back by a new process; no vault was made")]
     NotReadBack,
     #[error("internal error: {0}")]
@@ -105,6 +152,10 @@ pub(crate) enum CommandError {
     /// Everything is said already.
     #[error("")]
     Said(Exit),
+}
+
+fn names(names: &[SecretName]) -> String {
+    names.iter().map(SecretName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 impl CommandError {
@@ -130,8 +181,14 @@ impl CommandError {
             Self::Vault(vault::Error::Pin(_)) | Self::BehindForWriting(_) => "rollback-or-fork",
             Self::OtherVault { .. } | Self::NotTheVaultAsked { .. } | Self::ConflictingPlaces { .. } => "other-vault",
             Self::UnknownPlace { .. } => "unknown-place",
-            Self::Identity(_) => "not-unlocked",
+            Self::Identity(_) | Self::WrongCode => "not-unlocked",
             Self::OutOfScope { .. } => "out-of-scope",
+            Self::Stale(_) => "overdue",
+            Self::Vault(vault::Error::SameValue { .. }) => "same-value",
+            Self::Vault(vault::Error::Pending(_)) => "pending",
+            Self::Rotator(_) => "rotator-answer",
+            Self::Program { .. } => "program-failed",
+            Self::Unverified(_) => "unverified",
             Self::DangerousName(_) => "dangerous-name",
             Self::Exec(exec::Error::NotFound { .. }) => "not-found",
             Self::Exec(exec::Error::NotExecutable { .. }) => "not-executable",
@@ -147,6 +204,7 @@ impl CommandError {
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         use vault::Error as V;
+        use vault::merge::MergeError;
         match self {
             Self::Said(exit) => *exit,
             Self::Usage { .. }
@@ -158,23 +216,39 @@ impl CommandError {
             | Self::NotTheSame
             | Self::UnknownProvider
             | Self::AuditSink
+            | Self::LogIsWhole
+            | Self::NotConfirmed
+            | Self::NoAnchors
             | Self::Import(_)
             | Self::Request(_)
             | Self::OtherVaultsRequest(_)
-            | Self::NotConfirmed
             | Self::ProfileNotEmpty(_)
             | Self::Vault(V::AdminHasAll(_))
-            | Self::Vault(V::Bound(_))
+            | Self::Vault(V::Bound(_) | V::Crypto(vault::crypto::Error::UnsupportedRecipient))
+            | Self::Inherited { .. }
             | Self::VaultExists { .. } => Exit::Usage,
-            Self::Vault(V::NoProfile(_) | V::NoSecret { .. } | V::NoMember(_) | V::NoDevice(_))
+            Self::NotPromoted { error, .. } => error.exit(),
+            Self::Vault(
+                V::NoProfile(_)
+                | V::NoSecret { .. }
+                | V::NoMember(_)
+                | V::NoDevice(_)
+                | V::NoPending(_)
+                | V::NoVersion { .. }
+                | V::NotRemoved(_),
+            )
             | Self::NoRecovery
+            | Self::NothingToRevoke(_)
+            | Self::NoAdmin(_)
             | Self::NoVaultFile { .. }
             | Self::NoProfile { .. }
             | Self::NoSecret { .. }
             | Self::NoVersion(_)
             | Self::NoPrevious(_)
+            | Self::NoLogs { .. }
+            | Self::Audit(audit::Error::Empty)
             | Self::Config(config::Error::NotFound { .. }) => Exit::Missing,
-            Self::Vault(V::NotAMember | V::NoGrant { .. }) | Self::Identity(_) => Exit::Locked,
+            Self::Vault(V::NotAMember | V::NoGrant { .. }) | Self::Identity(_) | Self::WrongCode => Exit::Locked,
             Self::Vault(V::Rejected(_))
             | Self::Config(config::Error::Damaged { .. } | config::Error::TooNew { .. }) => Exit::Untrusted,
             Self::Vault(V::Pin(vault::PinError::Store(store::Error::Busy { .. })))
@@ -186,13 +260,28 @@ impl CommandError {
             | Self::OtherVault { .. }
             | Self::NotTheVaultAsked { .. }
             | Self::ConflictingPlaces { .. }
+            | Self::CloneHasVault { .. }
             | Self::BehindForWriting(_)
-            | Self::Audit(audit::Error::Tampered { .. }) => Exit::Untrusted,
-            Self::Vault(V::NoWrite { .. } | V::NotAdmin(_) | V::NotAllowed(_))
+            | Self::OtherCheckpoint { .. }
+            | Self::Audit(audit::Error::Tampered { .. } | audit::Error::Checkpoint) => Exit::Untrusted,
+            Self::Merge(MergeError::Side { .. } | MergeError::Unrelated | MergeError::Behind(_)) => Exit::Untrusted,
+            Self::NothingToSettle | Self::NoSuchConflict(_) | Self::NoClone(_) => Exit::Missing,
+            Self::Merge(MergeError::Team { .. }) | Self::ChangedSince { .. } | Self::Git(_) => Exit::Conflict,
+            Self::Vault(V::NoWrite { .. } | V::NotAdmin(_) | V::NotAllowed(_) | V::Unfit { .. })
             | Self::OwnDevice
             | Self::OutOfScope { .. }
-            | Self::DangerousName(_) => Exit::Forbidden,
-            Self::Vault(V::NameUsed { .. } | V::SecretExists { .. } | V::Store(store::Error::Busy { .. }))
+            | Self::DangerousName(_)
+            | Self::Stale(_)
+            | Self::Unverified(_) => Exit::Forbidden,
+            Self::Vault(
+                V::NameUsed { .. }
+                | V::SecretExists { .. }
+                | V::SameValue { .. }
+                | V::Pending(_)
+                | V::Store(store::Error::Busy { .. }),
+            )
+            | Self::OtherPending(_)
+            | Self::NotRevoked(_)
             | Self::Store(store::Error::Busy { .. })
             | Self::Audit(audit::Error::Store(store::Error::Busy { .. })) => Exit::Conflict,
             Self::Exec(exec::Error::NotFound { .. } | exec::Error::InterpreterNotFound { .. }) => Exit::NotFound,
@@ -257,6 +346,10 @@ impl CommandError {
             Self::OtherVault { .. } => {
                 "somebody may have replaced the file; if it was meant, move it elsewhere and use it from there".into()
             }
+            Self::CloneHasVault { .. } => {
+                "take its `vault.toml` from the branch that has it; a second vault belongs into a directory of its own"
+                    .into()
+            }
             Self::BehindForWriting(_) => {
                 "pull or merge the newer file; if going back is meant, accept this one with `vault trust`".into()
             }
@@ -267,11 +360,44 @@ impl CommandError {
             Self::OutOfScope { name, .. } => {
                 format!("`vault show {name}` shows its scope; `vault set {name} --command PROGRAM` changes it").into()
             }
+            Self::Stale(names) => format!(
+                "rotate it: `vault rotate {}`; to run this once all the same: `--allow-stale --reason TEXT`, on record",
+                names.first().map_or("NAME", SecretName::as_str)
+            )
+            .into(),
+            Self::NotPromoted { name, .. } => format!(
+                "the current value is as it was; `vault rotate {name} --resume` tries again, `--abort` gives it up"
+            )
+            .into(),
+            Self::Vault(V::Pending(name)) => {
+                format!("finish it with `vault rotate {name} --resume`, or give it up with `--abort`").into()
+            }
+            Self::Vault(V::SameValue { .. }) => "make a new one at its provider; nothing was changed".into(),
+            Self::Vault(V::NoPending(name)) => format!("`vault rotate {name}` begins a rotation").into(),
+            Self::Vault(V::NoVersion { name, .. }) => format!("`vault history {name}` lists what is kept").into(),
+            Self::Vault(V::Unfit { .. }) => "`--force` goes back to it all the same".into(),
+            Self::Vault(V::NotRemoved(name)) => {
+                format!("a secret that is there leaves the list by its rotation: `vault rotate {name}`").into()
+            }
+            Self::Inherited { from, .. } => format!("rotate it there: pass `-p {from}`").into(),
+            Self::NotRevoked(name) => {
+                format!("revoke it first: `vault rotate {name} --revoke --run CMD`, or by hand and then `--revoked`")
+                    .into()
+            }
+            Self::Unverified(_) => "pass `--run CMD` or `--verify CMD` to prove it, or `--unverified` to go on".into(),
+            Self::Rotator(_) => "docs/rotation.md, section 4, says what a rotator prints".into(),
             Self::Vault(V::Rejected(rejected)) => return hint_for(rejected.kind).map(Cow::Borrowed),
             Self::Vault(V::NotAMember) => "type `vault join`, and send what it prints to an admin of the vault".into(),
             Self::Vault(V::NoMember(_) | V::NoDevice(_)) => "`vault member list` shows who there is".into(),
             Self::Vault(V::AdminHasAll(_)) => "take the role first: `vault member revoke NAME --admin`".into(),
             Self::ProfileNotEmpty(_) => "pass `--force` if that is meant".into(),
+            Self::WrongCode => {
+                "every use and every admin that leaves replaces it: pull, and take the newest code".into()
+            }
+            Self::NoAdmin(_) => "the code enrols a new device of an admin: name one with `--member NAME`".into(),
+            Self::Vault(V::Crypto(vault::crypto::Error::UnsupportedRecipient)) => {
+                "ask for a recipient that begins with age1 and holds no other 1, as `age-keygen` makes them".into()
+            }
             Self::OwnDevice => "let another admin do it, or use another device of yours".into(),
             Self::Request(_) => "ask for the whole line that `vault join` printed".into(),
             Self::Vault(V::NoGrant { .. } | V::NoWrite { .. } | V::NotAdmin(_)) => "ask an admin of the vault".into(),
@@ -290,7 +416,21 @@ impl CommandError {
                 "wait for the other one, or pass `--lock-timeout 60s`".into()
             }
             Self::Audit(audit::Error::Tampered { .. }) => {
-                "see `vault audit verify`; docs/audit-log.md says how to go on".into()
+                "see `vault audit verify` and find out why; `vault audit begin --reason TEXT` goes on with a new log"
+                    .into()
+            }
+            Self::NotConfirmed => "pass `--yes` where there is no terminal to ask on".into(),
+            Self::NoAnchors => "`vault audit checkpoint` makes such a file; a commit is named as git does".into(),
+            Self::Merge(vault::merge::MergeError::Team { .. }) => {
+                "an admin has to: keep one side (`git checkout --ours` or `--theirs`) and make the other one's changes again".into()
+            }
+            Self::Merge(vault::merge::MergeError::Behind(_)) => "pull or merge the newer file first".into(),
+            Self::Merge(vault::merge::MergeError::Side { .. }) => {
+                "only sides that verify are merged; find out who changed that branch".into()
+            }
+            Self::Git(vault::git::Error::Removed) => "`git rm` the file, or check out the side that has it".into(),
+            Self::ChangedSince { .. } => {
+                "`git checkout --merge vault.toml` puts the conflict back; then make the change again".into()
             }
             Self::AuditSink => "for example VLT_AUDIT=stderr".into(),
             Self::Identity(error) => return identity_hint(error),
@@ -307,12 +447,13 @@ fn hint_for(kind: Kind) -> Option<&'static str> {
     Some(match kind {
         Kind::TooNew => "update vault; this version leaves the file alone",
         Kind::LineEndings => "add `vault.toml -text` to .gitattributes and check the file out again",
-        Kind::ConflictMarkers => {
-            "take one side with `git checkout --ours vault.toml` or `--theirs`, then make the other change again"
-        }
+        Kind::ConflictMarkers => "`vault git repair` merges it again from the commits that verify",
         Kind::NotAVault | Kind::Bounds => return None,
-        Kind::Layout => "restore the file from git; it is changed with `vault`, not by hand",
-        _ => "restore the file from git, and find out who changed it",
+        Kind::Layout => "it is changed with `vault`, not by hand; `vault git repair` puts back what verifies",
+        _ => {
+            "git may have merged it without vault: `vault git repair` merges it again from the commits that verify; \
+             otherwise find out who changed it"
+        }
     })
 }
 
@@ -327,6 +468,15 @@ fn identity_hint(error: &identity::Error) -> Option<Cow<'static, str>> {
         I::Store(store::Error::Missing { .. }) => "`vault identity where` explains the search".into(),
         _ => return None,
     })
+}
+
+impl From<vault::merge::MergeError> for CommandError {
+    fn from(error: vault::merge::MergeError) -> Self {
+        match error {
+            vault::merge::MergeError::Vault(error) => Self::Vault(error),
+            other => Self::Merge(other),
+        }
+    }
 }
 
 impl From<vault::Rejected> for CommandError {

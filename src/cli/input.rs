@@ -41,12 +41,27 @@ pub(crate) fn value_file(path: &Path) -> Result<SecretValue, CommandError> {
     Ok(SecretValue::new(value))
 }
 
-/// Asks for a value twice. `None` without a terminal.
-pub(crate) fn ask_twice(ui: &mut Ui, prompt: &str) -> Result<Option<SecretValue>, CommandError> {
+/// Asks for a value, and again unless `sure` says that it cannot be mistyped.
+/// `None` without a terminal.
+pub(crate) fn ask_until(
+    ui: &mut Ui,
+    prompt: &str,
+    sure: impl FnOnce(&SecretValue) -> bool,
+) -> Result<Option<SecretValue>, CommandError> {
     let ask = |ui: &mut Ui, prompt: &str| ui.hidden(prompt).map_err(CommandError::Terminal);
     let Some(first) = ask(ui, prompt)? else { return Ok(None) };
-    let second = ask(ui, &format!("{prompt}, again"))?.unwrap_or_else(|| SecretValue::new(Vec::new()));
-    if first.same_as(&second) { bounded(first).map(Some) } else { Err(CommandError::NotTheSame) }
+    if !sure(&first) {
+        let second = ask(ui, &format!("{prompt}, again"))?.unwrap_or_else(|| SecretValue::new(Vec::new()));
+        if !first.same_as(&second) {
+            return Err(CommandError::NotTheSame);
+        }
+    }
+    bounded(first).map(Some)
+}
+
+/// Asks for a value twice. `None` without a terminal.
+pub(crate) fn ask_twice(ui: &mut Ui, prompt: &str) -> Result<Option<SecretValue>, CommandError> {
+    ask_until(ui, prompt, |_| false)
 }
 
 /// `length` letters and digits, each equally likely.
@@ -71,7 +86,7 @@ fn bounded(value: SecretValue) -> Result<SecretValue, CommandError> {
 
 /// Reads to the end, into memory of one size so that no copy is left behind; at most
 /// `max` bytes and one more, which the caller refuses.
-fn read_bounded(mut source: impl Read, max: usize) -> Result<Vec<u8>, CommandError> {
+pub(crate) fn read_bounded(mut source: impl Read, max: usize) -> Result<Vec<u8>, CommandError> {
     let mut bytes = zeroize::Zeroizing::new(vec![0; 8192.min(max + 1)]);
     let mut length = 0;
     loop {

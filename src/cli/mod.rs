@@ -9,9 +9,11 @@ mod exit;
 mod git;
 mod input;
 mod later;
+mod program;
 mod readback;
 mod record;
 mod recovery_code;
+mod stages;
 mod table;
 mod ui;
 mod unlock;
@@ -53,7 +55,7 @@ struct Cli {
 }
 
 #[derive(Subcommand, Debug)]
-#[expect(clippy::large_enum_variant, reason = "made once per run")]
+#[allow(clippy::large_enum_variant, reason = "made once per run")]
 enum Command {
     Init(Later<run_as::init::Args>),
     Trust(Later<run_as::trust::Args>),
@@ -74,11 +76,14 @@ enum Command {
     Export(Later<run_as::export::Args>),
     Join(Later<run_as::join::Args>),
     Member(Later<run_as::member::Args>),
+    Rotation(Later<run_as::rotation::Args>),
+    Rotate(Later<run_as::rotate::Args>),
     Profile(Later<run_as::profile::Args>),
     Recover(Later<run_as::recover::Args>),
     Recovery(Later<run_as::recovery::Args>),
     Identity(Later<run_as::identity::Args>),
     Verify(Later<run_as::verify::Args>),
+    Git(Later<run_as::git::Args>),
     Audit(Later<run_as::audit::Args>),
     Doctor(Later<run_as::doctor::Args>),
     Config(Later<run_as::config::Args>),
@@ -86,8 +91,8 @@ enum Command {
 
 /// Runs one command line and gives the exit status.
 pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
-    let cli = match parse(&arguments) {
-        Ok(cli) => cli,
+    let (cli, name) = match parse(&arguments) {
+        Ok(parsed) => parsed,
         Err(error) => {
             let command = usage::command_of(Cli::command(), &arguments);
             let no_color = Variables::from_environment().no_color();
@@ -101,6 +106,7 @@ pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
     let mut cx = Context::new(cli.globals, original);
     let no_color = cx.variables.no_color();
     let mut ui = Ui::new(cx.globals.quiet, cx.globals.no_input, cx.globals.color, no_color, stdout_closed);
+    cx.attempt_command(&name);
     let result = cx.load().and_then(|()| dispatch(&mut cx, &mut ui, cli.command));
     let result = result.or_else(|error| {
         // What was refused goes on record; that the record failed is worse news.
@@ -127,15 +133,16 @@ fn failure(exit: Exit, is_exec: bool) -> u8 {
     }
 }
 
-/// Reads the command line.
-fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+/// Reads the command line; gives the command's name as well.
+fn parse(arguments: &[OsString]) -> Result<(Cli, String), clap::Error> {
     let read = |command: &mut clap::Command| {
         let matches = command.try_get_matches_from_mut(arguments)?;
-        Cli::from_arg_matches(&matches)
+        let name = matches.subcommand_name().unwrap_or_default().to_owned();
+        Ok((Cli::from_arg_matches(&matches)?, name))
     };
     // Never dropped: the process is about to end, or to become another one.
     let mut command = std::mem::ManuallyDrop::new(Cli::command());
-    read(&mut command).or_else(|error| {
+    read(&mut command).or_else(|error: clap::Error| {
         if error.kind() == clap::error::ErrorKind::DisplayVersion {
             return Err(error);
         }
@@ -162,10 +169,13 @@ fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), Comma
         Command::Export(args) => run_as::export::run(cx, ui, &args),
         Command::Join(args) => run_as::join::run(cx, ui, &args),
         Command::Member(args) => run_as::member::run(cx, ui, &args),
+        Command::Rotation(args) => run_as::rotation::run(cx, ui, &args),
+        Command::Rotate(args) => run_as::rotate::run(cx, ui, &args),
         Command::Profile(args) => run_as::profile::run(cx, ui, &args),
         Command::Recover(args) => run_as::recover::run(cx, ui, &args),
         Command::Recovery(args) => run_as::recovery::run(cx, ui, &args),
         Command::Identity(args) => run_as::identity::run(cx, ui, &args),
+        Command::Git(args) => run_as::git::run(cx, ui, &args),
         Command::Verify(args) => run_as::verify::run(cx, ui, &args),
         Command::Audit(args) => run_as::audit::run(cx, ui, &args),
         Command::Doctor(args) => run_as::doctor::run(cx, ui, &args),

@@ -8,7 +8,7 @@
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use vault::audit::{self, Event, Log, Origin, Outcome, Receipt, Sink};
 use vault::clock::Timestamp;
@@ -26,7 +26,9 @@ const WORTH_A_THREAD: usize = 100;
 /// What is being tried; becomes a record if it is refused.
 #[derive(Clone)]
 pub(super) struct Attempt {
-    action: &'static str,
+    action: String,
+    /// True if other failures go on record too: a value or a change was asked for.
+    in_full: bool,
     profile: Option<ProfileName>,
     names: Vec<String>,
 }
@@ -130,6 +132,14 @@ impl Trail<'_> {
         Ok(log.record(event, origin, now, certifier)?)
     }
 
+    /// Begins a new log in place of one that was changed or removed.
+    pub(crate) fn begin_again(&mut self, reason: &str, now: Timestamp) -> Result<audit::Head, CommandError> {
+        let Self { log, origin, identity } = self;
+        let certify = identity.map(|identity| |epoch: &audit::EpochKey| Some(epoch.certify(&identity.signing_key())));
+        let certifier = certify.as_ref().map(|certify| certify as &audit::Certifier<'_>);
+        Ok(log.begin_again(reason, origin, now, certifier)?.head)
+    }
+
     /// Records that a use which was on record did not happen after all.
     pub(crate) fn failed(&mut self, used: &Use, of: u64, why: &str, now: Timestamp) -> Result<(), CommandError> {
         let event = Event { of: Some(of), reason: Some(why.to_owned()), ..used.event(Outcome::Failed) };
@@ -141,7 +151,29 @@ impl Context {
     /// Says what is being tried; should it be refused, that goes on record.
     pub(crate) fn attempt(&self, action: &'static str, profile: &ProfileName, names: &[SecretName]) {
         let names = names.iter().map(ToString::to_string).collect();
-        self.attempt.replace(Some(Attempt { action, profile: Some(profile.clone()), names }));
+        let action = action.to_owned();
+        self.attempt.replace(Some(Attempt { action, in_full: true, profile: Some(profile.clone()), names }));
+    }
+
+    /// Says which command runs, until it says more itself: a file that is not trusted, an
+    /// identity that is not there or a lack of rights goes on record whatever the command.
+    pub(crate) fn attempt_command(&self, name: &str) {
+        self.attempt.replace(Some(Attempt {
+            action: name.to_owned(),
+            in_full: false,
+            profile: self.globals.profile.clone(),
+            names: Vec::new(),
+        }));
+    }
+
+    /// As [`Context::attempt`], of a change that [`Context::change_as`] is to make.
+    pub(crate) fn attempt_change(&self, change: &Change) {
+        self.attempt.replace(Some(Attempt {
+            action: change.action.to_owned(),
+            in_full: true,
+            profile: change.profile.clone(),
+            names: change.names.clone(),
+        }));
     }
 
     /// Says that how it ended is on record already.
@@ -159,6 +191,9 @@ impl Context {
     ) -> Result<Trail<'a>, CommandError> {
         let place = self.audit_place(id, device);
         let mut log = Log::new(place, self.globals.lock_timeout())?;
+        if let Some(machine) = machine(id) {
+            log = log.on_machine(machine);
+        }
         if let Some(sink) = self.variables.audit() {
             log = log.with_sink(open_sink(&sink)?);
         }
@@ -223,18 +258,15 @@ impl Context {
         change: &Change,
         edit: impl FnOnce(&mut Transaction, &Signer<'_>, Timestamp) -> Result<Edit<T>, CommandError>,
     ) -> Result<Edit<T>, CommandError> {
-        self.attempt.replace(Some(Attempt {
-            action: change.action,
-            profile: change.profile.clone(),
-            names: change.names.clone(),
-        }));
+        self.attempt_change(change);
         let actor = self.actor(ui, opened)?;
-        self.change_as(&actor, opened, change, edit)
+        self.change_as(ui, &actor, opened, change, edit)
     }
 
     /// As [`Context::change`], by somebody who is known already.
     pub(crate) fn change_as<T>(
         &self,
+        ui: &mut Ui,
         actor: &Actor,
         opened: &Opened,
         change: &Change,
@@ -295,7 +327,53 @@ impl Context {
         let clock = clock.iter().map(|(device, count)| (device.to_string(), *count)).collect();
         let reason = written.is_none().then(|| "unchanged".to_owned());
         trail.record(&Event { of, clock, reason, ..event(Outcome::Done) }, self.now())?;
+        if written.is_some() {
+            super::git::install_where_missing(ui, &opened.path);
+        }
         Ok(edit)
+    }
+
+    /// Signs a merge: intent for each profile, sign, keep, done. `keep` is handed what was
+    /// signed and puts it where it belongs.
+    pub(crate) fn sign_merge(
+        &self,
+        opened: &Opened,
+        actor: &Actor,
+        profiles: &[ProfileName],
+        sign: impl FnOnce(&Signer<'_>, &vault::Memory, AuditHead, Timestamp) -> Result<Vault, CommandError>,
+        keep: impl FnOnce(&Vault) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
+        let mut trail = self.trail_of(opened, actor)?;
+        let now = self.now();
+        let mut intents = Vec::new();
+        let event = |profile: &ProfileName, outcome| Event {
+            profile: Some(profile.to_string()),
+            ..Event::new("merge", outcome)
+        };
+        for profile in profiles {
+            intents.push(trail.record(&event(profile, Outcome::Intent), now)?.head);
+        }
+        let last = intents.last().ok_or(CommandError::Internal("a merge without a profile is not signed"))?;
+        let head = AuditHead { sequence: last.sequence, hash: last.hash };
+        let signer =
+            Signer { device: actor.device.clone(), identity: &actor.identity, key: actor.identity.signing_key() };
+        let mut memory = opened.memory.borrow_mut();
+        let result = sign(&signer, &memory, head, now).and_then(|written| {
+            // A merge may be given up after this; its number is then not used again.
+            let sections = profiles.iter().map(|profile| written.section(profile)).collect::<Result<Vec<_>, _>>()?;
+            memory.reserve(&sections.iter().collect::<Vec<_>>());
+            memory.save(&opened.state, self.globals.lock_timeout()).map_err(vault::Error::from)?;
+            keep(&written)
+        });
+        for (profile, intent) in profiles.iter().zip(&intents) {
+            let of = Some(intent.sequence);
+            let ended = match &result {
+                Ok(()) => Event { of, ..event(profile, Outcome::Done) },
+                Err(error) => Event { of, reason: Some(error.word().to_owned()), ..event(profile, Outcome::Failed) },
+            };
+            trail.record(&ended, self.now())?;
+        }
+        result
     }
 
     /// Records something that needs no value and no write: trusting a place, founding.
@@ -306,7 +384,8 @@ impl Context {
         identity: Option<&IdentityKey>,
         event: &Event,
     ) -> Result<AuditHead, CommandError> {
-        let head = self.trail(id, device, None, identity)?.record(event, self.now())?.head;
+        let member = self.member.borrow().clone();
+        let head = self.trail(id, device, member, identity)?.record(event, self.now())?.head;
         Ok(AuditHead { sequence: head.sequence, hash: head.hash })
     }
 
@@ -315,7 +394,9 @@ impl Context {
     pub(crate) fn record_refusal(&self, error: &CommandError) -> Result<(), CommandError> {
         let (Some(attempt), Some(id)) = (self.attempt.take(), self.known.get()) else { return Ok(()) };
         // Wrong usage is no refusal: nothing was tried.
-        if matches!(error, CommandError::Audit(_)) || error.exit() == Exit::Usage {
+        let refused = matches!(error.exit(), Exit::Locked | Exit::Untrusted | Exit::Forbidden);
+        let tried = attempt.in_full && error.exit() != Exit::Usage;
+        if matches!(error, CommandError::Audit(_)) || !(tried || refused) {
             return Ok(());
         }
         let event = Event {
@@ -325,7 +406,7 @@ impl Context {
             ..Event::new(attempt.action, Outcome::Refused)
         };
         let device = self.acting.borrow().clone();
-        self.trail(&id, device.as_ref(), None, None)?.record(&event, self.now()).map(drop)
+        self.trail(&id, device.as_ref(), self.member.borrow().clone(), None)?.record(&event, self.now()).map(drop)
     }
 
     fn origin(&self, member: Option<String>) -> Origin {
@@ -343,6 +424,15 @@ impl Context {
             agent: audit::agent_from(&is_set).map(str::to_owned),
         }
     }
+}
+
+/// What tells this machine from others, for one vault; nothing where the system has no
+/// id for it (machine-id(5)), or a made-up one.
+fn machine(vault: &Hash) -> Option<Hash> {
+    let id = vault::store::read(Path::new("/etc/machine-id"), 64).ok()?;
+    let id = id.trim_ascii();
+    let is_id = id.len() == 32 && id.iter().all(u8::is_ascii_hexdigit);
+    is_id.then(|| Hash::of_parts(&[b"vault/v1/machine", vault.as_bytes(), id]))
 }
 
 /// The name of the program that started this one, where the system tells.

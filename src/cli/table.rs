@@ -66,6 +66,15 @@ impl Table {
     }
 }
 
+impl Table {
+    /// Prints cells as they come, for rows that do not wait for each other.
+    pub(crate) fn line(ui: &mut Ui, cells: impl Iterator<Item = Cell>) {
+        let texts: Vec<String> =
+            cells.filter(|cell| !cell.text.is_empty()).map(|cell| ui.paint(cell.tone, &cell.text)).collect();
+        ui.line(&texts.join("  "));
+    }
+}
+
 /// Narrows columns from the last to the second until the row fits.
 fn fit(widths: &mut [usize], columns: usize) {
     let total = |widths: &[usize]| widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1);

@@ -25,6 +25,8 @@ pub(crate) enum Tone {
 }
 
 impl Tone {
+    const ALL: [Self; 6] = [Self::Plain, Self::Bold, Self::Faint, Self::Good, Self::Attention, Self::Bad];
+
     /// The SGR parameter (ECMA-48 §8.3.117).
     fn sgr(self) -> &'static str {
         match self {
@@ -36,8 +38,6 @@ impl Tone {
             Self::Bad => "1;31",
         }
     }
-
-    const ALL: [Self; 6] = [Self::Plain, Self::Bold, Self::Faint, Self::Good, Self::Attention, Self::Bad];
 
     /// Stands for the tone in a line on its way to the terminal: a noncharacter of
     /// Unicode, which no text has business to contain. A text that does gains a colour.
@@ -200,6 +200,15 @@ impl Ui {
         self.err_line(&format!("vault: {label} {}", clean(text)));
     }
 
+    /// Replaces the last line of the terminal on standard error; an empty text takes
+    /// it away. Elsewhere nothing is shown.
+    pub(crate) fn progress(&mut self, text: &str) {
+        if !self.quiet && io::stderr().is_terminal() {
+            // EL, ECMA-48 §8.3.41: erase to the end of the line.
+            let _ = write!(io::stderr().lock(), "\r{}\x1b[K", clean(text));
+        }
+    }
+
     fn err_line(&self, text: &str) {
         // A full disk or closed pipe behind standard error must not become a panic.
         let _ = writeln!(io::stderr().lock(), "{text}");
@@ -262,5 +271,13 @@ mod tests {
         assert_eq!(clean("a\x1b]52;c;eA==\x07b"), "a\\u{1b}]52;c;eA==\\u{7}b");
         assert_eq!(clean("a\u{202e}b\nc\u{9b}"), "a\\u{202e}b\\u{a}c\\u{9b}");
         assert_eq!(clean("naïve ✓"), "naïve ✓");
+    }
+
+    #[test]
+    fn of_escape_sequences_only_marked_colours_pass() {
+        let mut ui = Ui::new(false, true, ColorChoice::Always, false, false);
+        let painted = ui.paint(Tone::Bad, "bad");
+        ui.line(&format!("a {painted} \x1b[2J\x1b[31m\u{9b}"));
+        assert_eq!(ui.out, "a \x1b[1;31mbad\x1b[0m \\u{1b}[2J\\u{1b}[31m\\u{9b}\n".as_bytes());
     }
 }

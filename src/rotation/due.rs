@@ -38,14 +38,14 @@ impl Line {
     }
 }
 
-/// The order of urgency: state, then due date (none comes last), then profile and name.
+/// Compares by urgency: state, then due date (none comes last), then profile and name.
 #[must_use]
 pub fn by_urgency(a: &Line, b: &Line) -> Ordering {
     let urgency = |line: &Line| (line.state, line.due_at.is_none(), line.due_at);
     urgency(a).cmp(&urgency(b)).then_with(|| (&a.profile, &a.name).cmp(&(&b.profile, &b.name)))
 }
 
-/// Sorts [`by_urgency`].
+/// Sorts by urgency ([`by_urgency`]).
 pub fn sort(lines: &mut [Line]) {
     lines.sort_by(by_urgency);
 }

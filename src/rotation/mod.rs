@@ -5,13 +5,17 @@
 
 mod assess;
 mod due;
+mod item;
 mod policy;
+pub mod render;
+pub mod rotator;
 mod state;
 
 pub use assess::assess;
 pub use due::{Line, age_text, bar, by_urgency, due_text, sort};
-pub use policy::{DEFAULT_WARN_AT, Interval, OnOverdue, Policy};
-pub use state::{Facts, Honest, State, Status, ahead, effective_now, status};
+pub use item::{Item, Task, items};
+pub use policy::{DEFAULT_GRACE, DEFAULT_WARN_AT, Interval, OnOverdue, Policy};
+pub use state::{Facts, Honest, State, Status, ahead, effective_now, refuses, status};
 
 /// Why a word of a policy or a list of states was refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]

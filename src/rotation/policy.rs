@@ -10,6 +10,9 @@ pub use crate::vault::OnOverdue;
 /// Warning steps where nobody chose any: 30, 14, 7 and 1 days before the due date.
 pub const DEFAULT_WARN_AT: [Span; 4] = [Span::days(30), Span::days(14), Span::days(7), Span::days(1)];
 
+/// How long a replaced value stays available where nobody chose.
+pub const DEFAULT_GRACE: Span = Span::days(7);
+
 /// How often a value is replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Interval {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Error, Interval, Policy};
+use super::{Error, Interval, OnOverdue, Policy};
 use crate::clock::{Span, Timestamp};
 
 /// The state of a value, most urgent first: the order is that of the due list,
@@ -144,6 +144,13 @@ pub fn effective_now(now: Timestamp, newest_signed: Option<Timestamp>) -> Honest
         Some(signed) if signed > now => Honest { now: signed, behind: true },
         _ => Honest { now, behind: false },
     }
+}
+
+/// Whether a policy refuses the use of a value that was due at `due`: from the end
+/// of its grace on, which is the due date itself where it has none.
+#[must_use]
+pub fn refuses(policy: &Policy, due: Timestamp, now: Timestamp) -> bool {
+    policy.on_overdue == Some(OnOverdue::Refuse) && policy.grace.map_or(due, |grace| due.plus(grace)) <= now
 }
 
 /// Whether a signed time is more than a day ahead of the clock, so that whoever

@@ -23,7 +23,8 @@ pub struct Removal {
     pub devices: Vec<DeviceName>,
     /// Profiles with new keys.
     pub rekeyed: Vec<ProfileName>,
-    /// Every value they could read: what is to be rotated at its provider.
+    /// Every value they could read: what is to be rotated at its provider. Removed
+    /// secrets that are still exposed are on it too, as history has them.
     pub worklist: Vec<(ProfileName, SecretName)>,
     /// True if the recovery device left with them and a new one is to be set.
     pub recovery_left: bool,
@@ -68,7 +69,8 @@ pub fn remove(tx: &mut Transaction, leaving: &Leaving, signer: &Signer<'_>, now:
     let mut worklist = Vec::new();
     for profile in readable {
         let (content, _) = tx.profile(&profile, signer)?;
-        worklist.extend(content.secrets.keys().map(|name| (profile.clone(), name.clone())));
+        let names: BTreeSet<&SecretName> = content.secrets.keys().chain(content.removed.keys()).collect();
+        worklist.extend(names.into_iter().map(|name| (profile.clone(), name.clone())));
     }
     Ok(Removal { devices, rekeyed, worklist, recovery_left: had_recovery && tx.team().recovery().is_none() })
 }

@@ -54,6 +54,7 @@ pub fn grant(
     signer: &Signer<'_>,
     now: Timestamp,
 ) -> Result<bool, Error> {
+    check_admin(tx, signer)?;
     let role = role_of(tx, member)?;
     let mut access = Access::of(&role);
     access.read.extend(more.read.iter().cloned());
@@ -78,6 +79,7 @@ pub fn revoke(
     signer: &Signer<'_>,
     now: Timestamp,
 ) -> Result<Vec<ProfileName>, Error> {
+    check_admin(tx, signer)?;
     let role = role_of(tx, member)?;
     let mut access = Access::of(&role);
     if role.admin {
@@ -121,6 +123,11 @@ pub fn set_role(
     let exposure = known_to(member.as_str(), "lost the right to read it", now);
     let action = Action::SetRole { member: member.clone(), role: role.clone() };
     tx.change_team(action, &BTreeSet::new(), exposure.as_ref(), signer, now)
+}
+
+/// Before anything is said about what somebody has.
+fn check_admin(tx: &Transaction, signer: &Signer<'_>) -> Result<(), Error> {
+    if tx.team().is_admin(&signer.device) { Ok(()) } else { Err(Error::NotAdmin(signer.device.clone())) }
 }
 
 fn role_of(tx: &Transaction, member: &MemberName) -> Result<Role, Error> {

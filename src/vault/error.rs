@@ -251,6 +251,41 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A rotation must bring a value that none of the kept versions has.
+    #[error("{name} had this value before, as version {version}; a rotation needs a new one")]
+    SameValue {
+        /// The secret.
+        name: SecretName,
+        /// The version that has the value.
+        version: u64,
+    },
+    /// A new value waits already to be promoted.
+    #[error("{0} has a pending value already: a rotation was not finished")]
+    Pending(SecretName),
+    /// No new value waits to be promoted.
+    #[error("{0} has no pending value")]
+    NoPending(SecretName),
+    /// The version is not kept.
+    #[error("no version {version} of {name} is kept")]
+    NoVersion {
+        /// The secret.
+        name: SecretName,
+        /// The version.
+        version: u64,
+    },
+    /// The version is not one to go back to.
+    #[error("version {version} of {name} was {why}")]
+    Unfit {
+        /// The secret.
+        name: SecretName,
+        /// The version.
+        version: u64,
+        /// `revoked` or `exposed`.
+        why: &'static str,
+    },
+    /// Only removed secrets can be taken off the worklist by hand.
+    #[error("{0} is not a removed secret that is still exposed")]
+    NotRemoved(SecretName),
     /// A cryptographic operation failed.
     #[error("{0}")]
     Crypto(#[from] crypto::Error),

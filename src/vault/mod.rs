@@ -9,6 +9,7 @@ mod document;
 mod effective;
 mod error;
 mod founding;
+pub mod merge;
 mod name;
 mod pin;
 mod profile;
@@ -37,7 +38,9 @@ pub use secret::{Earlier, Exposure, OnOverdue, Pending, PolicyFields, Removed, R
 pub use team::{Device, ProfileState, Team};
 pub use text::{MAX_VALUE, Text, TextError, is_hostile};
 pub use transaction::{Signer, Transaction};
-pub use update::{Value, remove, store_value};
+pub use update::{
+    Value, abort_pending, acknowledge, expose, mark_revoked, promote, remove, restore, store_pending, store_value,
+};
 
 /// Most secrets in a file, removed ones included.
 pub(crate) const MAX_SECRETS: usize = 65_536;
@@ -104,13 +107,10 @@ impl Vault {
         &self.team
     }
 
-    /// Every change of the team, in order.
-    ///
-    /// # Errors
-    /// None in practice: each was read when the vault was accepted.
-    pub fn changes(&self) -> Result<Vec<Change>, Rejected> {
-        let texts = self.document.changes();
-        texts.map(|(text, before)| Ok(change::SignedChange::read(text, before.count())?.change)).collect()
+    /// The changes of the team, in order.
+    pub fn changes(&self) -> impl Iterator<Item = Change> {
+        // Each was read before, or there would be no vault.
+        self.document.changes().filter_map(|(text, _)| change::SignedChange::read(text, 0).ok()).map(|read| read.change)
     }
 
     /// The file's bytes.

@@ -10,7 +10,7 @@ use super::document::LinesBefore;
 use super::error::{Error, Kind, Rejected};
 use super::name::{DeviceName, ProfileName, SecretName};
 use super::secret::{Exposure, PolicyFields, Removed, Secret};
-use super::team::Team;
+use super::team::{MAX_DEVICES, Team};
 use super::text::{Canonical, Cursor, InlineOut, MAX_ARRAY, MAX_LINE, Stop, field, optional_field};
 
 /// Who holds a grant, in order of names, with its text.
@@ -323,6 +323,10 @@ fn read_head<'a>(name: &ProfileName, c: &mut Cursor<'a>) -> Result<(u64, Grants<
         if grants.last().is_some_and(|(last, _)| *last >= device) {
             return here.stop(Kind::Layout);
         }
+        // More than any team has, recovery included; before memory is spent on them.
+        if grants.len() > MAX_DEVICES {
+            return here.stop(Kind::Grants);
+        }
         let value = c.rest();
         // Decoded again when it is used; here only its notation counts.
         WrappedKey::read(c)?;
@@ -334,7 +338,7 @@ fn read_head<'a>(name: &ProfileName, c: &mut Cursor<'a>) -> Result<(u64, Grants<
 
 /// Adds an exposure, unless the same is on the list already or the list is full: the
 /// oldest entries say enough.
-pub(crate) fn expose(list: &mut Vec<Exposure>, exposure: Option<&Exposure>) {
+pub(super) fn mark_exposed(list: &mut Vec<Exposure>, exposure: Option<&Exposure>) {
     if let Some(exposure) = exposure {
         let known = list.iter().any(|known| known.to == exposure.to && known.why == exposure.why);
         if !known && list.len() < MAX_ARRAY {
@@ -447,7 +451,8 @@ impl Profile {
     }
 
     /// Opens every value of every kept version with `old` and seals it with `new`;
-    /// with `exposed`, marks each as known to whom it says.
+    /// with `exposed`, marks each as known to whom it says, removed ones that are still
+    /// exposed too: history has them.
     ///
     /// # Errors
     /// [`Rejected`] of kind value, [`Error::Crypto`].
@@ -462,14 +467,19 @@ impl Profile {
                 Ok(())
             };
             reseal(secret.version, &mut secret.value)?;
-            expose(&mut secret.exposed, exposed);
             if let Some(pending) = &mut secret.pending {
                 reseal(pending.version, &mut pending.value)?;
             }
+            if let Some(exposure) = exposed {
+                secret.expose_with_pending(exposure);
+            }
             for earlier in &mut secret.earlier {
                 reseal(earlier.version, &mut earlier.value)?;
-                expose(&mut earlier.exposed, exposed);
+                mark_exposed(&mut earlier.exposed, exposed);
             }
+        }
+        for removed in self.removed.values_mut() {
+            mark_exposed(&mut removed.exposed, exposed);
         }
         Ok(())
     }

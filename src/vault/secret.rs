@@ -7,6 +7,7 @@ use crate::crypto::SealedValue;
 
 use super::error::{Kind, Rejected};
 use super::name::{DeviceName, ProfileName, ProviderName, SecretName};
+use super::profile::mark_exposed;
 use super::text::{
     Canonical, Cursor, InlineOut, MAX_ARRAY, Stop, Text, True, array_field, field, optional_field, print_array,
 };
@@ -268,6 +269,32 @@ impl Secret {
     /// The lowest version that is kept of this secret.
     pub(crate) fn oldest_version(&self) -> u64 {
         self.earlier.last().map_or(self.version, |earlier| earlier.version)
+    }
+
+    /// Marks the value, and the one that waits to replace it, as known to whoever
+    /// could open the section. The format keeps no list for a pending value, so the
+    /// mark is dated no earlier than that value, whatever the clocks say.
+    pub(crate) fn expose_with_pending(&mut self, exposure: &Exposure) {
+        let Some(pending) = &self.pending else { return mark_exposed(&mut self.exposed, Some(exposure)) };
+        let exposure = Exposure { at: exposure.at.max(pending.set_at), ..exposure.clone() };
+        let same = |known: &Exposure| (&known.to, &known.why) == (&exposure.to, &exposure.why);
+        if self.exposed_pending().iter().any(same) {
+            return;
+        }
+        // On a full list the newest gives way: without this one the next value would
+        // look like one that nobody knows.
+        self.exposed.truncate(MAX_ARRAY - 1);
+        self.exposed.push(exposure);
+    }
+
+    /// The exposures that reach the pending value, to be carried along when it is promoted
+    /// or given up: of the current value's, those that say to whom and are not older than
+    /// the pending value (`docs/format.md`, section 4). Empty if nothing is pending.
+    #[must_use]
+    pub fn exposed_pending(&self) -> Vec<Exposure> {
+        let Some(pending) = &self.pending else { return Vec::new() };
+        let reaches = |exposure: &&Exposure| exposure.to.is_some() && exposure.at >= pending.set_at;
+        self.exposed.iter().filter(reaches).cloned().collect()
     }
 
     /// The highest version that was given to a value of this secret.

@@ -14,7 +14,8 @@ use super::name::{DeviceName, MemberName, ProfileName};
 pub(crate) const MAX_CHANGES: usize = 65_536;
 /// The recovery device's name, which nobody and nothing else may have.
 const RESERVED: &str = "recovery";
-const MAX_DEVICES: usize = 4_096;
+/// Most devices ever named.
+pub(crate) const MAX_DEVICES: usize = 4_096;
 const MAX_PROFILES: usize = 1_024;
 
 /// A machine of a member.

@@ -3,14 +3,15 @@
 
 use std::collections::btree_map::Entry;
 
-use crate::clock::Timestamp;
+use crate::clock::{Span, Timestamp};
 use crate::crypto::{Binding, SealedValue, ValueKey};
 use crate::secret_value::SecretValue;
 
 use super::error::Error;
 use super::name::{DeviceName, SecretName};
-use super::profile::Profile;
-use super::secret::{Earlier, PolicyFields, Removed, Scope, Secret, Stage};
+use super::profile::{Profile, mark_exposed};
+use super::secret::{Earlier, Exposure, Pending, PolicyFields, Removed, Scope, Secret, Stage};
+use super::text::MAX_ARRAY;
 use super::{DEFAULT_KEEP, MAX_VALUE};
 
 /// A value on its way into a profile.
@@ -27,7 +28,7 @@ pub struct Value<'a> {
 ///
 /// Equal bytes are no new value: version, clock and exposure stay, except that a
 /// creation date that is better known is taken over. A new value ends the exposure
-/// of the secret, and goes on carrying the one of an equal earlier value.
+/// of the secret, and goes on carrying the one of an equal earlier or pending value.
 /// Gives the secret, for its metadata to be set, and whether the value is new.
 ///
 /// # Errors
@@ -85,6 +86,12 @@ pub fn store_value<'p>(
             exposed.clone_from(&earlier.exposed);
         }
     }
+    // Whoever left while this value was waiting knows it as well.
+    if let Some(pending) = &secret.pending
+        && open(pending.version, &pending.value)?.same_as(new.value)
+    {
+        secret.exposed_pending().iter().for_each(|exposure| mark_exposed(&mut exposed, Some(exposure)));
+    }
     let version = secret.newest_version() + 1;
     let replaced = Earlier {
         version: secret.version,
@@ -97,14 +104,234 @@ pub fn store_value<'p>(
         value: std::mem::replace(&mut secret.value, seal(version)?),
     };
     secret.earlier.insert(0, replaced);
-    secret.earlier.truncate(keep);
+    if let Some(pending) = secret.pending.take()
+        && !open(pending.version, &pending.value)?.same_as(new.value)
+    {
+        // It may be live at its provider already: kept, and on the due list until it is revoked.
+        secret.earlier.insert(0, given_up(pending, now));
+    }
+    trim(secret, keep);
     secret.version = version;
     secret.set_at = new.set_at;
     secret.set_by = by.clone();
     secret.age_at_least = new.age_at_least;
     secret.expires_at = None;
-    secret.pending = None;
     Ok((secret, true))
+}
+
+/// Puts a new value beside the current one, durable before anything depends on it.
+/// Gives its version.
+///
+/// # Errors
+/// [`Error::SameValue`] if any kept version has these bytes (compared in constant
+/// time); [`Error::Pending`], [`Error::NoSecret`], [`Error::Bound`].
+pub fn store_pending(
+    profile: &mut Profile,
+    key: &ValueKey,
+    name: &SecretName,
+    value: &SecretValue,
+    now: Timestamp,
+) -> Result<u64, Error> {
+    if value.len() > MAX_VALUE {
+        return Err(Error::Bound("a value has at most 1 MiB"));
+    }
+    let secret = find(profile, name)?;
+    if secret.pending.is_some() {
+        return Err(Error::Pending(name.clone()));
+    }
+    let kept = secret.earlier.iter().map(|earlier| (earlier.version, &earlier.value));
+    let mut same = None;
+    for (version, sealed) in kept.chain([(secret.version, &secret.value)]) {
+        if key.open(Binding { name: name.as_str(), version }, sealed)?.same_as(value) {
+            same = Some(version);
+        }
+    }
+    if let Some(version) = same {
+        return Err(Error::SameValue { name: name.clone(), version });
+    }
+    let version = secret.newest_version() + 1;
+    let value = key.seal(Binding { name: name.as_str(), version }, value)?;
+    secret.pending = Some(Pending { version, set_at: now, value });
+    Ok(version)
+}
+
+/// Makes the pending value the current one. The replaced value stays available, to be
+/// revoked by the end of `grace`; at once without one.
+///
+/// # Errors
+/// [`Error::NoPending`], [`Error::NoSecret`].
+pub fn promote(
+    profile: &mut Profile,
+    name: &SecretName,
+    by: &DeviceName,
+    now: Timestamp,
+    grace: Option<Span>,
+) -> Result<u64, Error> {
+    let keep = usize::from(effective_keep(profile, name));
+    let secret = find(profile, name)?;
+    // Whoever left while it was waiting knows it.
+    let exposed = secret.exposed_pending();
+    let pending = secret.pending.take().ok_or_else(|| Error::NoPending(name.clone()))?;
+    let replaced = Earlier {
+        version: secret.version,
+        set_at: secret.set_at,
+        age_at_least: secret.age_at_least,
+        retired_at: now,
+        stage: Stage::Previous,
+        revoke_by: Some(grace.map_or(now, |grace| now.plus(grace))),
+        // A pending value differs from every kept one, so other leaks are not its own.
+        exposed: std::mem::replace(&mut secret.exposed, exposed),
+        value: std::mem::replace(&mut secret.value, pending.value),
+    };
+    secret.earlier.insert(0, replaced);
+    trim(secret, keep);
+    secret.version = pending.version;
+    secret.set_at = pending.set_at;
+    secret.set_by = by.clone();
+    secret.age_at_least = false;
+    secret.expires_at = None;
+    Ok(secret.version)
+}
+
+/// Gives a pending value up. It is kept as an earlier one, to be revoked, as it may
+/// work at its provider; the current value is sealed again under a version above it,
+/// and nothing else about it changes.
+///
+/// # Errors
+/// [`Error::NoPending`], [`Error::NoSecret`]; [`Error::Crypto`] if the current value does not open.
+pub fn abort_pending(profile: &mut Profile, key: &ValueKey, name: &SecretName, now: Timestamp) -> Result<(), Error> {
+    let keep = usize::from(effective_keep(profile, name));
+    let secret = find(profile, name)?;
+    let pending = secret.pending.as_ref().ok_or_else(|| Error::NoPending(name.clone()))?;
+    let version = pending.version + 1;
+    let current = key.open(Binding { name: name.as_str(), version: secret.version }, &secret.value)?;
+    secret.value = key.seal(Binding { name: name.as_str(), version }, &current)?;
+    secret.version = version;
+    let exposed = secret.exposed_pending();
+    if let Some(pending) = secret.pending.take() {
+        secret.earlier.insert(0, Earlier { exposed, ..given_up(pending, now) });
+    }
+    trim(secret, keep);
+    Ok(())
+}
+
+/// Records that earlier values no longer work at their provider.
+///
+/// # Errors
+/// [`Error::NoSecret`], [`Error::NoVersion`].
+pub fn mark_revoked(profile: &mut Profile, name: &SecretName, version: u64) -> Result<(), Error> {
+    let keep = usize::from(effective_keep(profile, name));
+    let secret = find(profile, name)?;
+    let earlier = secret.earlier.iter_mut().find(|earlier| earlier.version == version);
+    earlier.ok_or_else(|| Error::NoVersion { name: name.clone(), version })?.stage = Stage::Revoked;
+    trim(secret, keep);
+    Ok(())
+}
+
+/// Marks the current value as exposed.
+///
+/// # Errors
+/// [`Error::NoSecret`]; [`Error::Bound`] for more than 100 exposures.
+pub fn expose(profile: &mut Profile, name: &SecretName, exposure: Exposure) -> Result<(), Error> {
+    let secret = find(profile, name)?;
+    if secret.exposed.len() >= MAX_ARRAY {
+        return Err(Error::Bound("at most 100 exposures of one value are kept"));
+    }
+    secret.exposed.push(exposure);
+    Ok(())
+}
+
+/// Takes a removed secret off the worklist: its value was revoked at its provider.
+///
+/// # Errors
+/// [`Error::NotRemoved`].
+pub fn acknowledge(profile: &mut Profile, name: &SecretName) -> Result<(), Error> {
+    profile.removed.remove(name).map(drop).ok_or_else(|| Error::NotRemoved(name.clone()))
+}
+
+/// Goes back to an earlier value, as a new version with the age and the leaks of that
+/// value. False if it is the current one.
+///
+/// # Errors
+/// [`Error::NoVersion`]; [`Error::Unfit`] for one that was revoked or exposed, unless `force`.
+pub fn restore(
+    profile: &mut Profile,
+    key: &ValueKey,
+    name: &SecretName,
+    version: u64,
+    by: &DeviceName,
+    now: Timestamp,
+    force: bool,
+) -> Result<bool, Error> {
+    let secret = find(profile, name)?;
+    if secret.version == version {
+        return Ok(false);
+    }
+    let earlier = secret.earlier.iter().find(|earlier| earlier.version == version);
+    let earlier = earlier.ok_or_else(|| Error::NoVersion { name: name.clone(), version })?;
+    let why = match (earlier.stage, earlier.exposed.is_empty()) {
+        _ if force => None,
+        (Stage::Revoked, _) => Some("revoked"),
+        (_, false) => Some("exposed"),
+        (Stage::Previous, true) => None,
+    };
+    if let Some(why) = why {
+        return Err(Error::Unfit { name: name.clone(), version, why });
+    }
+    let value = key.open(Binding { name: name.as_str(), version }, &earlier.value)?;
+    let value = Value { value: &value, set_at: earlier.set_at, age_at_least: earlier.age_at_least };
+    store_value(profile, key, name, &value, by, now).map(|(_, new)| new)
+}
+
+impl Secret {
+    /// The replaced value that is still available: not revoked, and replaced with a grace.
+    #[must_use]
+    pub fn previous(&self) -> Option<&Earlier> {
+        self.earlier.iter().find(|earlier| {
+            earlier.stage == Stage::Previous && earlier.revoke_by.is_none_or(|by| by > earlier.retired_at)
+        })
+    }
+
+    /// Replaced values that have a date by which to revoke them, and were not; newest first.
+    pub fn to_revoke(&self) -> impl Iterator<Item = &Earlier> {
+        self.earlier.iter().filter(|earlier| earlier.waits())
+    }
+}
+
+impl Earlier {
+    /// True if it is to be revoked at its provider and was not.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.stage == Stage::Previous && self.revoke_by.is_some()
+    }
+}
+
+fn find<'p>(profile: &'p mut Profile, name: &SecretName) -> Result<&'p mut Secret, Error> {
+    let missing = Error::NoSecret { profile: profile.name.clone(), name: name.clone() };
+    profile.secrets.get_mut(name).ok_or(missing)
+}
+
+fn given_up(pending: Pending, now: Timestamp) -> Earlier {
+    Earlier {
+        version: pending.version,
+        set_at: pending.set_at,
+        age_at_least: false,
+        retired_at: now,
+        stage: Stage::Previous,
+        revoke_by: Some(now),
+        exposed: Vec::new(),
+        value: pending.value,
+    }
+}
+
+/// Drops the oldest earlier values over `keep`, but none that is still to be revoked.
+fn trim(secret: &mut Secret, keep: usize) {
+    let mut position = 0;
+    secret.earlier.retain(|earlier| {
+        position += 1;
+        position <= keep || earlier.waits()
+    });
+    secret.earlier.truncate(MAX_ARRAY);
 }
 
 /// How many values stay behind the current one: the secret's policy, the profile's, three.
@@ -121,7 +348,7 @@ pub fn remove(profile: &mut Profile, name: &SecretName, by: &DeviceName, now: Ti
     let mut exposed = earlier.map(|removed| removed.exposed).unwrap_or_default();
     exposed.extend(secret.exposed.iter().cloned());
     // Every exposure of a value that is going is on the list; the oldest say enough.
-    exposed.truncate(super::text::MAX_ARRAY);
+    exposed.truncate(MAX_ARRAY);
     if !exposed.is_empty() {
         let removed = Removed {
             version: secret.newest_version(),

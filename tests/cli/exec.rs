@@ -292,9 +292,12 @@ fn overdue_secrets_are_told_in_one_line() {
     world.vault(["exec", "--", "true"]).ok().silent();
     overdue("OPENAI_API_KEY", 3);
     let one = world.vault(["exec", "--", "true"]).ok();
-    assert_eq!(one.stderr, "vault: warning: 1 key overdue for rotation: OPENAI_API_KEY (3 days); see `vault list`\n");
+    assert_eq!(
+        one.stderr,
+        "vault: warning: 1 key overdue for rotation: OPENAI_API_KEY (3 days); see `vault rotation`\n"
+    );
     overdue("STRIPE_KEY", 12);
-    let two = "vault: warning: 2 keys overdue for rotation: STRIPE_KEY (12 days), OPENAI_API_KEY (3 days); see `vault list`\n";
+    let two = "vault: warning: 2 keys overdue for rotation: STRIPE_KEY (12 days), OPENAI_API_KEY (3 days); see `vault rotation`\n";
     assert_eq!(world.vault(["exec", "--", "true"]).ok().stderr, two);
     overdue("A", 1);
     overdue("B", 0);
@@ -302,7 +305,7 @@ fn overdue_secrets_are_told_in_one_line() {
     assert_eq!(
         four.warnings(),
         [
-            "4 keys overdue for rotation: STRIPE_KEY (12 days), OPENAI_API_KEY (3 days), A (1 day) and 1 more; see `vault list`"
+            "4 keys overdue for rotation: STRIPE_KEY (12 days), OPENAI_API_KEY (3 days), A (1 day) and 1 more; see `vault rotation`"
         ]
     );
     world.vault(["exec", "--only", "FRESH", "--", "true"]).ok().silent();
@@ -315,7 +318,6 @@ fn overdue_secrets_are_told_in_one_line() {
 }
 
 #[test]
-#[ignore = "waits for the gate in exec"]
 fn a_policy_that_refuses_overdue_values_is_obeyed() {
     let world = World::new();
     world.set_with("K", "v", &["--rotate-every", "30d", "--created", "2020-01-01", "--on-overdue", "refuse"]);

@@ -10,6 +10,7 @@ import base64
 import fnmatch
 import os
 import queue
+import re
 import shutil
 import signal
 import subprocess
@@ -32,6 +33,7 @@ LASTING = {("write", "ENOSPC"), ("pwrite64", "ENOSPC"), ("openat", "EROFS"), ("o
 # Only counted where they touch the tree; the others matter wherever they happen.
 TREE_ONLY = ("openat", "open", "close")
 COMMAND_TIMEOUT = 60.0
+IDS = re.compile(r"\b[a-z2-7]{52}\b")
 
 
 @dataclass
@@ -59,9 +61,11 @@ class Tree:
         } | {name: self.fill(value) for name, value in self.extra.items()}
 
     def fill(self, text: str) -> str:
-        """Replaces {work}, {home}, {tmp} and {run}."""
+        """Replaces {work}, {home}, {tmp} and {run}, and {id} by the id of the vault in {work}."""
         for name in ("work", "home", "tmp", "run"):
             text = text.replace("{%s}" % name, str(self.root / name))
+        if "{id}" in text:
+            text = text.replace("{id}", (self.work / "vault.toml").read_text().split('"')[1])
         return text
 
     def run(self, command: list[str], stdin: bytes = b"", prefix: tuple[str, ...] = (),
@@ -87,7 +91,8 @@ class Tree:
 
     def files(self, ignored: list[str]) -> set[str]:
         """Everything in the tree, relative to its root, but for the `ignored` patterns."""
-        names = {str(path.relative_to(self.root)) for path in self.root.rglob("*")}
+        # Each vault that is founded has another id.
+        names = {IDS.sub("ID", str(path.relative_to(self.root))) for path in self.root.rglob("*")}
         return {name for name in names if not any(fnmatch.fnmatch(name, pattern) for pattern in ignored)}
 
 
@@ -113,6 +118,10 @@ class Scenario:
     volatile: list[str] = field(default_factory=list)  # patterns of files that may come and go
     patience: float = 1.0
     everywhere: bool = False  # also opens and closes outside of the tree
+    changes: bool = True  # False: the command uses something, and `states` stays the same
+    prints: bool = False  # True: to print a canary is the purpose of the command
+    admits: bytes = b""  # words in a warning after which exit 0 is right although a flush failed
+    check: Callable[[Tree, subprocess.CompletedProcess], str | None] | None = None  # what else is wrong after a fault
 
 
 @dataclass(frozen=True)
@@ -164,8 +173,8 @@ class Worker:
         self.new = self.state()
         self.new_then, new_then_files = self.next_state()
         self.then_files = old_then_files | new_then_files
-        if self.old == self.new:
-            raise RuntimeError(f"{scenario.name}: the command changes nothing that `states` shows")
+        if (self.old != self.new) != scenario.changes:
+            raise RuntimeError(f"{scenario.name}: `changes` is {scenario.changes}, but old: {self.old!r}, new: {self.new!r}")
         if leak := self.leak():
             raise RuntimeError(f"{scenario.name}: without any fault, {leak}")
 
@@ -221,7 +230,7 @@ class Worker:
 
     def leak(self, done: subprocess.CompletedProcess | None = None) -> str | None:
         texts = [text for canary in self.scenario.canaries for text in spellings(canary)]
-        if done and any(text in done.stdout + done.stderr for text in texts):
+        if done and not self.scenario.prints and any(text in done.stdout + done.stderr for text in texts):
             return "a canary is in the output"
         for path in self.tree.root.rglob("*"):
             name = str(path.relative_to(self.tree.root))
@@ -250,7 +259,8 @@ class Worker:
             left = self.files() - self.old_files - self.new_files
             if left and not point.syscall.startswith("unlink"):
                 return f"left behind at once: {', '.join(sorted(left))}"
-            if done.returncode == 0 and point.syscall in ("fsync", "fdatasync"):
+            admitted = self.scenario.admits and self.scenario.admits in done.stderr
+            if done.returncode == 0 and not admitted and point.syscall in ("fsync", "fdatasync"):
                 return "exit 0, but not durable"
         try:
             state = self.state()
@@ -260,6 +270,8 @@ class Worker:
             return "neither old nor new"
         if not killed and done.returncode == 0 and state != self.new:
             return "exit 0, but nothing changed"
+        if self.scenario.check and (wrong := self.scenario.check(self.tree, done)):
+            return wrong
         start = time.monotonic()
         try:
             after = self.tree.run(self.scenario.then, self.scenario.then_stdin, timeout=10 * self.scenario.patience)

@@ -6,9 +6,9 @@ use vault::crypto::SealedValue;
 use vault::exec::environment::Environment;
 use vault::exec::sealed_file::SealedFile;
 use vault::exec::{launch, process, program};
-use vault::rotation::{self, State};
+use vault::rotation;
 use vault::secret_value::SecretValue;
-use vault::{Earlier, Effective, PolicyFields, Secret, SecretName};
+use vault::{Earlier, Effective, PolicyFields, Secret, SecretName, Text};
 
 use crate::cli::args::Pair;
 use crate::cli::context::{Context, Opened};
@@ -57,6 +57,14 @@ pub(crate) struct Args {
     #[arg(long = "allow-name", value_name = "NAME")]
     allow_names: Vec<String>,
 
+    /// Run although the policy refuses a value that is overdue; needs `--reason`
+    #[arg(long, requires = "reason")]
+    allow_stale: bool,
+
+    /// Why, for the audit log
+    #[arg(long, value_name = "TEXT", requires = "allow_stale")]
+    reason: Option<Text>,
+
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -71,10 +79,19 @@ struct Wanted {
     section: usize,
     version: u64,
     value: SealedValue,
-    /// Days since its due date, if that is over.
-    overdue: Option<u64>,
+    /// If its due date is over; what came before it is nobody's duty any more.
+    late: Option<Late>,
     previous: bool,
     as_file: bool,
+}
+
+/// A secret in use whose value is overdue or expired.
+#[derive(Clone)]
+struct Late {
+    name: SecretName,
+    days: u64,
+    /// Its policy says to refuse, and the grace after the due date is over.
+    refused: bool,
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
@@ -89,7 +106,12 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let newest = opened.vault.newest_signed(effective.sections().iter());
     let now = rotation::effective_now(cx.now(), Some(newest)).now;
     let wanted = select(cx, ui, args, &effective, &program, now)?;
-    warn_of_age(cx, ui, &opened, &wanted);
+    let late = late(&wanted);
+    warn_of_age(cx, ui, &opened, &late);
+    let stale: Vec<SecretName> = late.iter().filter(|late| late.refused).map(|late| late.name.clone()).collect();
+    if !stale.is_empty() && !args.allow_stale {
+        return Err(CommandError::Stale(stale));
+    }
 
     // Unlock: one grant for each profile that something is taken from.
     let used: BTreeSet<usize> = wanted.iter().map(|wanted| wanted.section).collect();
@@ -106,7 +128,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     }
 
     // Open and record: the record is on its way to the disk while values are opened.
-    let use_of = describe(args, &effective, &wanted, &program);
+    let use_of = describe(args, &effective, &wanted, &stale, &program);
     let open = || -> Result<Vec<SecretValue>, CommandError> {
         wanted
             .iter()
@@ -248,13 +270,13 @@ fn select(
     {
         let (section, secret) = find(&pair.secret)?;
         check_scope(&pair.secret, &secret, program)?;
-        let previous = secret.earlier.first().filter(|_| pair.previous).cloned();
+        let previous = secret.previous().filter(|_| pair.previous).cloned();
         if pair.previous && previous.is_none() {
             return Err(CommandError::NoPrevious(pair.secret.clone()));
         }
         let mut chosen = Wanted::new(pair.secret.clone(), section, secret, policy(section), now);
         if let Some(Earlier { version, value, .. }) = previous {
-            chosen = Wanted { version, value, previous: true, ..chosen };
+            chosen = Wanted { version, value, late: None, previous: true, ..chosen };
         }
         // The same variable asked for twice: the more explicit request wins.
         let variable = pair.variable.to_string();
@@ -276,15 +298,20 @@ fn select(
 impl Wanted {
     /// The current value of a secret, in a variable of its name.
     fn new(name: SecretName, section: usize, secret: Secret, policy: &PolicyFields, now: Timestamp) -> Self {
-        let (_, status) = rotation::assess(&secret, policy, now);
-        let over = status.due_at.map_or(0, |due| now.since(due) / 86_400);
+        let (policy, status) = rotation::assess(&secret, policy, now);
+        // Exposed or not, what is over its date is late.
+        let late = status.due_at.filter(|due| *due <= now).map(|due| Late {
+            name: name.clone(),
+            days: now.since(due) / 86_400,
+            refused: rotation::refuses(&policy, due, now),
+        });
         Self {
             variable: name.to_string(),
             name,
             section,
             version: secret.version,
             value: secret.value,
-            overdue: matches!(status.state, State::Expired | State::Overdue).then_some(over),
+            late,
             previous: false,
             as_file: false,
         }
@@ -304,7 +331,13 @@ fn check_scope(name: &SecretName, secret: &Secret, program: &program::Program) -
     Err(CommandError::OutOfScope { name: name.clone(), program: program.argv0.to_string_lossy().into_owned() })
 }
 
-fn describe(args: &Args, effective: &Effective<'_>, wanted: &[Wanted], program: &program::Program) -> Use {
+fn describe(
+    args: &Args,
+    effective: &Effective<'_>,
+    wanted: &[Wanted],
+    stale: &[SecretName],
+    program: &program::Program,
+) -> Use {
     let names = wanted.iter().map(|wanted| {
         let previous = if wanted.previous { "@previous" } else { "" };
         if wanted.variable == wanted.name.as_str() && !wanted.previous {
@@ -317,23 +350,34 @@ fn describe(args: &Args, effective: &Effective<'_>, wanted: &[Wanted], program: 
     used.command = Some(program.argv0.to_string_lossy().chars().take(1000).collect());
     used.overrides = name_overrides(wanted.iter().map(|wanted| wanted.variable.as_str()));
     used.overrides.extend(args.pristine.then(|| "pristine".to_owned()));
+    used.overrides.extend(stale.iter().map(|name| format!("allow-stale:{name}")));
+    used.reason = args.reason.as_ref().filter(|_| !stale.is_empty()).map(ToString::to_string);
     used
 }
 
-/// One line about what is overdue among the secrets in use.
-fn warn_of_age(cx: &Context, ui: &mut Ui, opened: &Opened, wanted: &[Wanted]) {
-    let overdue = wanted.iter().filter_map(|wanted| Some((wanted.overdue?, wanted.name.as_str())));
-    let mut overdue: Vec<(u64, &str)> = overdue.collect();
-    if overdue.is_empty() || !cx.overdue_wanted(opened) {
+/// The values in use that are overdue or expired, longest first; each secret once.
+fn late(wanted: &[Wanted]) -> Vec<Late> {
+    let mut late: Vec<Late> = Vec::new();
+    for wanted in wanted.iter().filter_map(|wanted| wanted.late.as_ref()) {
+        if late.iter().all(|late| late.name != wanted.name) {
+            late.push(wanted.clone());
+        }
+    }
+    late.sort_unstable_by(|a, b| b.days.cmp(&a.days).then_with(|| a.name.cmp(&b.name)));
+    late
+}
+
+/// One line about what is overdue.
+fn warn_of_age(cx: &Context, ui: &mut Ui, opened: &Opened, late: &[Late]) {
+    if late.is_empty() || !cx.overdue_wanted(opened) {
         return;
     }
-    overdue.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
     let list: Vec<String> =
-        overdue.iter().take(3).map(|(days, name)| format!("{name} ({})", plural(*days, "day"))).collect();
-    let more = if overdue.len() > 3 { format!(" and {} more", overdue.len() - 3) } else { String::new() };
+        late.iter().take(3).map(|late| format!("{} ({})", late.name, plural(late.days, "day"))).collect();
+    let more = if late.len() > 3 { format!(" and {} more", late.len() - 3) } else { String::new() };
     ui.warn(&format!(
-        "{} overdue for rotation: {}{more}; see `vault list`",
-        plural(overdue.len() as u64, "key"),
+        "{} overdue for rotation: {}{more}; see `vault rotation`",
+        plural(late.len() as u64, "key"),
         list.join(", ")
     ));
 }

@@ -19,14 +19,27 @@ pub(crate) struct Args {
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
     let opened = cx.open(ui)?;
     let (member, device) = enroll::names(cx, &args.enroll, None)?;
+    let team = opened.vault.team();
+    let check_names = || {
+        if team.devices().contains_key(&device) {
+            return Err(vault::Error::NameUsed { what: "device", name: device.to_string() });
+        }
+        if team.former_members().contains(&member) {
+            return Err(vault::Error::NameUsed { what: "member", name: member.to_string() });
+        }
+        Ok(())
+    };
+    // No identity is made for a request that nobody could approve; but a machine that
+    // has one may be in already, under these very names.
+    if !enroll::has_identity(cx, &args.enroll) {
+        check_names()?;
+    }
     let identity = enroll::identity(cx, ui, &args.enroll)?;
-    if let Some(device) = opened.vault.team().device_of(&identity.key.recipient()) {
+    if let Some(device) = team.device_of(&identity.key.recipient()) {
         ui.note(&format!("this machine is {device} in this vault already; nothing to ask for"));
         return Ok(());
     }
-    if opened.vault.team().devices().contains_key(&device) {
-        return Err(vault::Error::NameUsed { what: "device", name: device.to_string() }.into());
-    }
+    check_names()?;
     let request = Request::new(opened.vault.id(), member, device.clone(), &identity.key);
     ui.note(&format!("identity: {} ({})", identity.place, if identity.made { "new" } else { "as it was" }));
     ui.note(&format!("send this line to an admin of the vault; it asks for {device}, and is no secret:"));

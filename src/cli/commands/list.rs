@@ -38,7 +38,9 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     }
     entries.sort_by(|a, b| rotation::by_urgency(&a.line, &b.line));
     if args.json {
-        ui.json(&entries.iter().map(Entry::json).collect::<Vec<_>>());
+        let uses = cx.last_uses(&opened)?;
+        let last_used = |line: &Line| uses.get(&(line.profile.clone(), line.name.clone())).copied();
+        ui.json(&entries.iter().map(|entry| entry.json(last_used(&entry.line))).collect::<Vec<_>>());
         return Ok(());
     }
     if entries.is_empty() {
@@ -83,7 +85,7 @@ impl Entry {
         Self { line: Line::new(profile, name.as_str(), &status), secret, policy }
     }
 
-    pub(super) fn json(&self) -> Json<'_> {
+    pub(super) fn json(&self, last_used: Option<Timestamp>) -> Json<'_> {
         let (line, secret) = (&self.line, &self.secret);
         Json {
             name: &line.name,
@@ -100,6 +102,7 @@ impl Entry {
             owner: self.policy.owner.as_deref(),
             exposed: &secret.exposed,
             scope: &secret.scope,
+            last_used,
         }
     }
 }
@@ -121,6 +124,8 @@ pub(super) struct Json<'a> {
     owner: Option<&'a str>,
     exposed: &'a [Exposure],
     scope: &'a Scope,
+    /// Null where no log on this machine knows of a use.
+    last_used: Option<Timestamp>,
 }
 
 pub(super) fn tone(state: State) -> Tone {

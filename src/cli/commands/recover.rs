@@ -36,23 +36,32 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     // Where there is only one admin, it is them.
     let only = if let [admin] = admins[..] { Some(admin) } else { None };
     let (member, device) = enroll::names(cx, &args.enroll, only)?;
+    let change = Change::team("recover", &[device.as_str()]);
+    cx.attempt_change(&change);
+    if !admins.contains(&&member) {
+        return Err(CommandError::NoAdmin(member));
+    }
+    if vault_team.devices().contains_key(&device) {
+        return Err(vault::Error::NameUsed { what: "device", name: device.to_string() }.into());
+    }
+    if args.recovery_file.is_none() && !ui.can_ask() {
+        return Err(CommandError::usage(
+            "without a terminal, say where the new code goes: `--recovery-file FILE`".to_owned(),
+        ));
+    }
     let text = match &args.code_file {
         Some(path) if path.as_os_str() == "-" => input::standard_input(ui, false)?,
         Some(path) => input::value_file(path)?,
         None => ui.hidden("Recovery code").map_err(CommandError::Terminal)?.ok_or(CommandError::NoPassphrase)?,
     };
     let code = RecoveryCode::parse(&text)?;
-    let recovery_identity = recovery.sealed.open(&code.as_passphrase(), &recovery.recipient, &recovery.signing_key)?;
+    let recovery_identity = recovery
+        .sealed
+        .open(&code.as_passphrase(), &recovery.recipient, &recovery.signing_key)
+        .map_err(|_| CommandError::WrongCode)?;
 
     let identity = enroll::identity(cx, ui, &args.enroll)?;
     let new_code = RecoveryCode::generate()?;
-    if let Some(file) = &args.recovery_file {
-        recovery_code::write(&new_code, file)?;
-    } else if !ui.can_ask() {
-        return Err(CommandError::usage(
-            "without a terminal, say where the new code goes: `--recovery-file FILE`".to_owned(),
-        ));
-    }
     let actor = Actor { identity: identity.key, device: device.clone() };
     let new_device = NewDevice {
         device: device.clone(),
@@ -64,9 +73,13 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         key: recovery_identity.signing_key(),
         identity: &recovery_identity,
     };
-    cx.change_as(&actor, &opened, &Change::team("recover", &[device.as_str()]), |tx, signer, now| {
+    cx.change_as(ui, &actor, &opened, &change, |tx, signer, now| {
         team::enroll(tx, &member, new_device, &by_recovery, now)?;
         team::new_recovery(tx, &new_code.as_passphrase(), signer, now)?;
+        // Last of all that can be refused, and before the vault that needs it exists.
+        if let Some(file) = &args.recovery_file {
+            recovery_code::write(&new_code, file)?;
+        }
         Ok(Edit::Changed(()))
     })?;
     cx.remember_device(&opened, &device)?;

@@ -39,10 +39,11 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let opened = cx.open(ui)?;
     let code = RecoveryCode::generate()?;
     cx.change(ui, &opened, &Change::team("recovery-new", &[]), |tx, signer, now| {
+        team::new_recovery(tx, &code.as_passphrase(), signer, now)?;
+        // Last of all that can be refused, and before the vault that needs it exists.
         if let Some(file) = recovery_file {
             recovery_code::write(&code, file)?;
         }
-        team::new_recovery(tx, &code.as_passphrase(), signer, now)?;
         Ok(Edit::Changed(()))
     })?;
     recovery_code::hand_out(ui, &code, recovery_file.as_deref());

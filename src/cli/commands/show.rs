@@ -30,7 +30,8 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let newest = opened.vault.newest_signed(effective.sections().iter());
     let now = rotation::effective_now(cx.now(), Some(newest)).now;
     let entry = Entry::new(&args.name, section.name().as_str(), section.policy(), secret, now);
-    let last_used = cx.last_used(&opened, section.name(), &args.name)?;
+    let uses = cx.last_uses(&opened)?;
+    let last_used = uses.get(&(section.name().to_string(), args.name.to_string())).copied();
     if args.json {
         ui.json(&Shown::new(&entry, last_used));
     } else {
@@ -48,7 +49,6 @@ struct Shown<'a> {
     note: Option<&'a str>,
     keep: u8,
     earlier: Vec<EarlierJson>,
-    last_used: Option<Timestamp>,
 }
 
 #[derive(serde::Serialize)]
@@ -63,7 +63,7 @@ impl<'a> Shown<'a> {
     fn new(entry: &'a Entry, last_used: Option<Timestamp>) -> Self {
         let secret = &entry.secret;
         Self {
-            listed: entry.json(),
+            listed: entry.json(last_used),
             set_by: secret.set_by.as_str(),
             basis: entry.policy.basis.as_deref(),
             note: secret.note.as_ref().map(Text::as_str),
@@ -78,7 +78,6 @@ impl<'a> Shown<'a> {
                     stage: earlier.stage,
                 })
                 .collect(),
-            last_used,
         }
     }
 }

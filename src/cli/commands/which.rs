@@ -3,7 +3,7 @@ use vault::config::{Known, Place, Places};
 
 use crate::cli::context::{Context, FoundBy, read_vault};
 use crate::cli::error::CommandError;
-use crate::cli::ui::Ui;
+use crate::cli::ui::{Ui, clean};
 
 /// Say which vault file is used here, and why
 #[derive(clap::Args, Debug)]
@@ -57,11 +57,11 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         (false, Known::Unknown) => "not yet trusted here",
         (false, _) => "another vault than before",
     };
-    ui.line(&format!("{}  ({why})", which.path));
+    ui.line(&format!("{}  ({why})", clean(&which.path)));
     ui.line(&format!("  id       {} ({trust})", which.id.as_deref().unwrap_or("unreadable")));
     ui.line(&format!("  profile  {}", which.profile));
     if let Some(clone) = &which.clone {
-        ui.line(&format!("  clone    {clone}"));
+        ui.line(&format!("  clone    {}", clean(clone)));
     }
     Ok(())
 }

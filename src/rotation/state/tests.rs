@@ -215,6 +215,26 @@ fn any_facts() -> impl Strategy<Value = Facts> {
         .prop_map(|(value_set_at, at_least, expires_at, exposed)| Facts { value_set_at, at_least, expires_at, exposed })
 }
 
+#[test]
+fn use_is_refused_from_the_end_of_the_grace_on_and_only_where_the_policy_says_so() {
+    let due = after(1_000);
+    let policy = |on_overdue, grace: Option<u64>| Policy {
+        on_overdue,
+        grace: grace.map(Span::from_seconds),
+        ..Policy::default()
+    };
+    for (on_overdue, grace, now, want) in [
+        (Some(OnOverdue::Refuse), None, 999, false),
+        (Some(OnOverdue::Refuse), None, 1_000, true),
+        (Some(OnOverdue::Refuse), Some(60), 1_059, false),
+        (Some(OnOverdue::Refuse), Some(60), 1_060, true),
+        (Some(OnOverdue::Warn), None, 9_999, false),
+        (None, Some(60), 9_999, false),
+    ] {
+        assert_eq!(refuses(&policy(on_overdue, grace), due, after(now)), want, "{on_overdue:?} {grace:?} at {now}");
+    }
+}
+
 proptest! {
     #[test]
     fn states_only_get_worse_with_time(

@@ -1,5 +1,5 @@
 use vault::crypto::{IdentityKey, Recipient};
-use vault::team::{self, Request};
+use vault::team::{self, Access, Request};
 use vault::{DeviceName, MemberName, NewDevice, Role};
 
 use super::{AccessArgs, describe};
@@ -30,6 +30,7 @@ pub(crate) struct ApproveArgs {
 ///
 /// `--new-identity` makes an identity and prints, once, what the other side sets:
 /// VLT_IDENTITY and VLT_VAULT_ID. A recipient of its own can read and not write.
+/// With `--device` and the name of a member, another device of theirs.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Name of the member, and of its device unless `--device` says otherwise
@@ -61,33 +62,33 @@ pub(super) fn approve(cx: &Context, ui: &mut Ui, args: &ApproveArgs) -> Result<(
     if request.id != opened.vault.id() {
         return Err(CommandError::OtherVaultsRequest(request.id));
     }
-    let member_exists = opened.vault.team().members().contains_key(&request.member);
     ui.note(&format!("{} on {}", request.member, request.device));
     ui.note(&format!("  recipient  {}", request.recipient));
-    if member_exists {
-        if !args.access.is_empty() {
-            return Err(CommandError::usage(format!(
-                "{} is a member already; change what they may do with `vault member grant`",
-                request.member
-            )));
-        }
-        ui.note("  another device of a member, with the same rights");
-    } else {
-        ui.note(&format!("  gets       {}", describe(&args.access.access())));
+    let access = access_of(&opened, &request.member, &args.access)?;
+    args.access.check_profiles(cx, &opened)?;
+    if opened.vault.team().members().contains_key(&request.member) {
+        // Somebody else's name in a request is how one would ask for their rights.
+        ui.note(&format!("  another device of {}, who is in already", request.member));
     }
+    ui.note(&format!("  gets       {}", describe(&access)));
     if args.dry_run {
         return Ok(());
     }
     if ui.can_ask() && !ui.confirm("Is this the person, and right?").map_err(CommandError::Terminal)? {
         return Err(CommandError::NotConfirmed);
     }
-    add(cx, ui, &opened, "member-add", &request.member, request.to_device(), &args.access.access().to_role())?;
+    add(cx, ui, &opened, "member-add", &request.member, request.to_device(), &access.to_role())?;
     ui.note(&format!("added {}; commit and push the vault file for them to see it", request.device));
     Ok(())
 }
 
 pub(super) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
     let opened = cx.open(ui)?;
+    let access = access_of(&opened, &args.name, &args.access)?;
+    if args.device.is_none() && opened.vault.team().members().contains_key(&args.name) {
+        return Err(vault::Error::NameUsed { what: "member", name: args.name.to_string() }.into());
+    }
+    args.access.check_profiles(cx, &opened)?;
     let device = match &args.device {
         Some(device) => device.clone(),
         None => args.name.as_str().parse().map_err(|_| CommandError::Internal("a member's name is a device's"))?,
@@ -100,8 +101,8 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
             (NewDevice { device, recipient: identity.recipient(), signing_key }, Some(identity))
         }
     };
-    let access = args.access.access();
-    if args.recipient.is_some() && (access.admin || !access.write.is_empty()) {
+    let asked = args.access.access();
+    if args.recipient.is_some() && (asked.admin || !asked.write.is_empty()) {
         return Err(CommandError::usage("a bare recipient has no signing key: it can only read".to_owned()));
     }
     if args.dry_run {
@@ -118,6 +119,17 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
         ui.value(format!("\nVLT_VAULT_ID={}\n", opened.vault.id()).as_bytes());
     }
     Ok(())
+}
+
+/// What a new member is given; what a member has, of whom a device is added.
+fn access_of(opened: &Opened, member: &MemberName, asked: &AccessArgs) -> Result<Access, CommandError> {
+    match opened.vault.team().members().get(member) {
+        None => Ok(asked.access()),
+        Some(role) if asked.is_empty() => Ok(Access::of(role)),
+        Some(_) => Err(CommandError::usage(format!(
+            "{member} is a member already; change what they may do with `vault member grant`"
+        ))),
+    }
 }
 
 fn add(

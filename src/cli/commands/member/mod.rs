@@ -6,10 +6,10 @@ mod remove;
 mod role;
 
 pub(crate) use remove::Reads;
-use vault::ProfileName;
 use vault::team::Access;
+use vault::{MemberName, ProfileName};
 
-use crate::cli::context::Context;
+use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::ui::Ui;
 
@@ -59,6 +59,15 @@ impl AccessArgs {
     fn is_empty(&self) -> bool {
         self.read.is_empty() && self.write.is_empty() && !self.admin
     }
+
+    /// Refuses a profile that does not exist, for dry runs as well.
+    fn check_profiles(&self, cx: &Context, opened: &Opened) -> Result<(), CommandError> {
+        let profiles = opened.vault.team().profiles();
+        match self.read.iter().chain(&self.write).find(|profile| !profiles.contains_key(*profile)) {
+            Some(missing) => Err(cx.name_profiles(opened, vault::Error::NoProfile(missing.clone()))),
+            None => Ok(()),
+        }
+    }
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
@@ -70,6 +79,15 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         Command::Grant(args) => role::grant(cx, ui, args),
         Command::Revoke(args) => role::revoke(cx, ui, args),
         Command::Remove(args) => remove::run(cx, ui, args),
+    }
+}
+
+/// Refuses somebody who is not in, for dry runs as well.
+fn check_member(opened: &Opened, member: &MemberName) -> Result<(), CommandError> {
+    if opened.vault.team().members().contains_key(member) {
+        Ok(())
+    } else {
+        Err(vault::Error::NoMember(member.clone()).into())
     }
 }
 

@@ -59,6 +59,7 @@ struct Item {
 
 pub(super) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
     let opened = cx.open(ui)?;
+    super::check_member(&opened, &args.name)?;
     let team = opened.vault.team();
     let leaving = match &args.device {
         None => Leaving::Member(args.name.clone()),
@@ -91,10 +92,10 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
         let removal = team::remove(tx, &leaving, signer, now)?;
         let new_code = removal.recovery_left && can_hand_out;
         if new_code {
+            team::new_recovery(tx, &code.as_passphrase(), signer, now)?;
             if let Some(file) = &args.recovery_file {
                 recovery_code::write(&code, file)?;
             }
-            team::new_recovery(tx, &code.as_passphrase(), signer, now)?;
         }
         Ok(Edit::Changed((removal, new_code)))
     })?;
@@ -103,7 +104,7 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
     if args.json {
         ui.json(&report);
     } else {
-        print(ui, &report);
+        print(ui, about, &report);
     }
     if new_code {
         recovery_code::hand_out(ui, &code, args.recovery_file.as_deref());
@@ -138,8 +139,14 @@ fn report(cx: &Context, opened: &Opened, removal: &Removal) -> Result<Report, Co
     })
 }
 
-fn print(ui: &mut Ui, report: &Report) {
-    ui.note(&format!("removed {}; new keys for {}", report.removed.join(", "), report.rekeyed.join(", ")));
+fn print(ui: &mut Ui, who: &str, report: &Report) {
+    if report.rekeyed.is_empty() {
+        ui.note(&format!("removed {who}"));
+    } else {
+        let devices = report.removed.join(", ");
+        let devices = if devices == who { devices } else { format!("{who} with {devices}") };
+        ui.note(&format!("removed {devices}; new keys for {}", report.rekeyed.join(", ")));
+    }
     if report.worklist.is_empty() {
         ui.note("they could read no value");
         return;

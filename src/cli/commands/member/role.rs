@@ -43,6 +43,8 @@ pub(super) fn grant(cx: &Context, ui: &mut Ui, args: &GrantArgs) -> Result<(), C
         return Err(CommandError::usage("say what: `--read PROFILE`, `--write PROFILE` or `--admin`".to_owned()));
     }
     let opened = cx.open(ui)?;
+    super::check_member(&opened, &args.name)?;
+    args.access.check_profiles(cx, &opened)?;
     let access = args.access.access();
     if args.dry_run {
         ui.note(&format!("would give {}: {}", args.name, describe(&access)));
@@ -66,6 +68,8 @@ pub(super) fn revoke(cx: &Context, ui: &mut Ui, args: &RevokeArgs) -> Result<(),
         return Err(CommandError::usage("say what: `--read PROFILE`, `--write PROFILE` or `--admin`".to_owned()));
     }
     let opened = cx.open(ui)?;
+    super::check_member(&opened, &args.name)?;
+    args.access.check_profiles(cx, &opened)?;
     let access = args.access.access();
     if args.dry_run {
         ui.note(&format!("would take from {}: {}", args.name, describe(&access)));

@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# Everything that has to pass. From anywhere; about ten minutes on two cores.
+#
+#   scripts/test.sh [--full]
+#
+# On Debian and as root it installs what is missing; elsewhere it names it. A step that cannot run is listed as
+# not run; with CI set that is a failure, unless the system as such cannot do it. --full takes every point of the
+# fault sweeps instead of every sixth.
+set -uo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+checkout=$PWD
+full=false
+for argument in "$@"; do
+    case $argument in
+    --full) full=true ;;
+    *) echo "usage: scripts/test.sh [--full]" >&2; exit 2 ;;
+    esac
+done
+target=${CARGO_TARGET_DIR:-$checkout/target}
+mkdir -p "$target"
+target=$(cd "$target" && pwd)
+export CARGO_TARGET_DIR=$target CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto} PYTHONDONTWRITEBYTECODE=1
+# A vault, identity or setting of the caller's has no place in a test.
+for name in $(compgen -e VLT_); do unset "$name"; done
+
+passed=() failed=() left_out=() impossible=()
+
+# step NAME COMMAND…: runs it, says how it ended.
+step() {
+    local name=$1 start=$SECONDS
+    shift
+    printf '\n== %s\n' "$name"
+    if "$@"; then passed+=("$name"); else failed+=("$name"); printf 'FAILED: %s\n' "$name"; fi
+    printf '   (%s s)\n' "$((SECONDS - start))"
+}
+leave_out() {
+    left_out+=("$1: $2")
+    printf '\n== %s\n   not run: %s\n' "$1" "$2"
+}
+# What this system does not allow, whoever installs what.
+cannot() {
+    impossible+=("$1: $2")
+    printf '\n== %s\n   not run: %s\n' "$1" "$2"
+}
+
+# What Debian calls the programs that tests run.
+declare -A package=([strace]=strace [setpriv]=util-linux [unshare]=util-linux [mount]=mount [tmux]=tmux
+    [faketime]=faketime [gcc]=gcc [git]=git [python3]=python3-venv)
+missing() {
+    for program in "${!package[@]}"; do command -v "$program" >/dev/null || echo "$program"; done
+    # Debian splits this off.
+    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3
+}
+lacking=$(missing | sort -u)
+if [ -n "$lacking" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    packages=$(for program in $lacking; do echo "${package[$program]}"; done | sort -u)
+    echo "installing: $(echo $packages)"
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages; } \
+        >"$target/apt.log" 2>&1 || tail -n 20 "$target/apt.log"
+    lacking=$(missing | sort -u)
+fi
+for program in $lacking; do
+    leave_out "tests with $program" "$program is missing (Debian: ${package[$program]})"
+done
+unshare -m mount --bind /usr /usr 2>/dev/null || cannot "read-only mounts, as in a container" "not permitted to mount"
+command -v cargo >/dev/null || { echo "test.sh: cargo is missing, see README.md" >&2; exit 1; }
+
+# The packages of Python that tests compare with.
+venv=$target/venv
+python=$venv/bin/python
+packages=(cryptography PyNaCl argon2-cffi python-dotenv==1.2.4 openai)
+prepare_venv() {
+    [ -x "$python" ] || python3 -m venv "$venv" || return 1
+    "$python" -I -c 'import argon2, cryptography, dotenv, nacl, openai' 2>/dev/null && return
+    "$python" -m pip install --quiet --disable-pip-version-check "${packages[@]}"
+}
+step "python packages" prepare_venv
+export PYTHON_WITH_OPENAI=$python
+
+step "cargo fmt" cargo fmt --check
+step "cargo clippy" cargo clippy --locked --all-targets -- -D warnings
+RUSTDOCFLAGS="-D warnings" step "cargo doc" cargo doc --locked --no-deps
+if cargo nextest --version >/dev/null 2>&1; then
+    step "cargo nextest" cargo nextest run --locked --no-fail-fast
+    step "cargo test --doc" cargo test --locked --doc
+else
+    step "cargo test" cargo test --locked --no-fail-fast
+fi
+
+vault=$target/debug/vault
+step "cargo build" cargo build --locked
+step "quickstart" env VAULT="$vault" scripts/quickstart.sh
+step "dotenv as python-dotenv" "$python" tests/oracles/dotenv_oracle.py tests/oracles/dotenv_cases.json
+if [ -f tests/reader/check.py ]; then step "reader in Python" "$python" tests/reader/check.py; fi
+
+if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
+    step "fault tests find faults" python3 tests/faults/selftest.py --jobs 2
+    if [ -f tests/faults/run.py ]; then
+        how=(--quick)
+        $full && how=()
+        step "faults" python3 tests/faults/run.py --vault "$vault" --jobs 2 "${how[@]}"
+    fi
+else
+    leave_out "faults" "strace is missing or may not trace"
+fi
+
+printf '\n%s steps passed, %s failed, %s not run, in %s s\n' \
+    "${#passed[@]}" "${#failed[@]}" "$((${#left_out[@]} + ${#impossible[@]}))" "$SECONDS"
+for name in "${failed[@]}"; do printf '  failed   %s\n' "$name"; done
+for name in "${left_out[@]}" "${impossible[@]}"; do printf '  not run  %s\n' "$name"; done
+[ "${#failed[@]}" = 0 ] || exit 1
+[ -z "${CI:-}" ] || [ "${#left_out[@]}" = 0 ]

@@ -1,0 +1,51 @@
+use vault::audit::Log;
+
+use crate::cli::context::{Context, Opened};
+use crate::cli::error::CommandError;
+use crate::cli::ui::Ui;
+
+/// Begin a new log after the old one was found changed or gone
+///
+/// Nothing is deleted: the old log stays where it is, as evidence. The first
+/// record of the new one says why, what was found, and where the old one was
+/// remembered to end. Look into `vault audit verify` first.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Why, for the record, for example `restored from backup`
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Result<(), CommandError> {
+    let reason = args.reason.trim();
+    if reason.is_empty() {
+        return Err(CommandError::usage("the reason is empty".to_owned()));
+    }
+    let device = opened.memory.borrow().device().cloned();
+    let place = cx.audit_place(&opened.vault.id(), device.as_ref());
+    let Some(found) = Log::new(place, cx.globals.lock_timeout())?.tampering()? else {
+        return Err(CommandError::LogIsWhole);
+    };
+    ui.note(&format!("what was found: {found}"));
+    if !args.yes {
+        if !ui.can_ask() {
+            return Err(CommandError::NotConfirmed);
+        }
+        let question = "Was that looked into, and is a new log to be begun?";
+        if !ui.confirm(question).map_err(CommandError::Terminal)? {
+            return Err(CommandError::NotConfirmed);
+        }
+    }
+    // With an identity at hand the new log is certified from its first record on.
+    let actor = cx.actor(ui, opened).ok().filter(|actor| device.as_ref().is_none_or(|device| *device == actor.device));
+    let member = actor.as_ref().and_then(|actor| opened.vault.team().devices().get(&actor.device));
+    let member = member.map(|device| device.member.to_string());
+    let identity = actor.as_ref().map(|actor| &actor.identity);
+    let head = cx.trail(&opened.vault.id(), device.as_ref(), member, identity)?.begin_again(reason, cx.now())?;
+    ui.note(&format!("a new log was begun at {head}; the old one is kept"));
+    Ok(())
+}

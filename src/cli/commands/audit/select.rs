@@ -1,0 +1,187 @@
+//! Which logs are read, and which of their records are wanted.
+
+use std::path::PathBuf;
+
+use vault::audit::{self, Entry, Filter, Follow, Outcome};
+use vault::clock::{Span, Timestamp};
+use vault::{DeviceName, MemberName};
+
+use crate::cli::context::{Context, Opened};
+use crate::cli::error::CommandError;
+use crate::cli::ui::Ui;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Selection {
+    /// From this time on: a date, or a duration such as `7d`
+    #[arg(long, value_name = "WHEN", help_heading = "Which records")]
+    pub(super) since: Option<String>,
+
+    /// Up to this time
+    #[arg(long, value_name = "WHEN", help_heading = "Which records")]
+    until: Option<String>,
+
+    /// Only records that name this secret
+    #[arg(long, value_name = "NAME", help_heading = "Which records")]
+    secret: Option<String>,
+
+    /// Only records of this member
+    #[arg(long, value_name = "NAME", help_heading = "Which records")]
+    member: Option<MemberName>,
+
+    /// Only records of this device
+    #[arg(long, value_name = "NAME", help_heading = "Which records")]
+    device: Option<DeviceName>,
+
+    /// Only records of this action
+    #[arg(long, value_name = "ACTION", help_heading = "Which records")]
+    action: Option<String>,
+
+    /// Only records that ended so
+    #[arg(long, value_name = "OUTCOME", help_heading = "Which records")]
+    outcome: Option<OutcomeArg>,
+
+    /// Read the logs in this directory instead (repeat for several): a shared
+    /// directory, an archive, a copy from another machine
+    #[arg(long, value_name = "DIR", help_heading = "Which records")]
+    log: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum OutcomeArg {
+    Done,
+    Intent,
+    Failed,
+    Refused,
+}
+
+impl Selection {
+    pub(super) fn filter(&self, now: Timestamp) -> Result<Filter, CommandError> {
+        Ok(Filter {
+            since: self.since.as_deref().map(|text| when(text, now)).transpose()?,
+            until: self.until.as_deref().map(|text| when(text, now)).transpose()?,
+            secret: self.secret.clone(),
+            member: self.member.as_ref().map(ToString::to_string),
+            device: self.device.as_ref().map(ToString::to_string),
+            action: self.action.clone(),
+            outcome: self.outcome.map(|outcome| match outcome {
+                OutcomeArg::Done => Outcome::Done,
+                OutcomeArg::Intent => Outcome::Intent,
+                OutcomeArg::Failed => Outcome::Failed,
+                OutcomeArg::Refused => Outcome::Refused,
+            }),
+            ..Filter::default()
+        })
+    }
+
+    /// The directories whose logs are meant.
+    pub(super) fn directories(&self, cx: &Context, opened: &Opened) -> Result<Vec<PathBuf>, CommandError> {
+        directories(cx, opened, &self.log)
+    }
+
+    /// The records that are wanted, by time, each once.
+    pub(super) fn entries(
+        &self,
+        cx: &Context,
+        opened: &Opened,
+        filter: &Filter,
+    ) -> Result<Box<dyn Iterator<Item = Result<Entry, audit::Error>>>, CommandError> {
+        let directories = self.directories(cx, opened)?;
+        let entries = read(&directories, filter)?;
+        Ok(if directories.len() > 1 { Box::new(audit::distinct(entries)) } else { Box::new(entries) })
+    }
+
+    pub(super) fn follow(&self, cx: &Context, opened: &Opened, filter: &Filter) -> Result<Follow, CommandError> {
+        Ok(Follow::new(self.directories(cx, opened)?, filter.clone()))
+    }
+}
+
+/// The directories of logs that were named, or this machine's.
+pub(super) fn directories(cx: &Context, opened: &Opened, named: &[PathBuf]) -> Result<Vec<PathBuf>, CommandError> {
+    let place = cx.audit_place(&opened.vault.id(), None);
+    if named.is_empty() {
+        return Ok(vec![place.directory]);
+    }
+    let id = opened.vault.id().to_string();
+    let mut found = Vec::new();
+    for directory in named {
+        // A shared directory has one for each vault.
+        let inner = directory.join(&id);
+        let directory = if inner.is_dir() { inner } else { directory.clone() };
+        if audit::logs_in(&directory)?.is_empty() {
+            return Err(CommandError::NoLogs { directory });
+        }
+        found.push(directory);
+    }
+    Ok(found)
+}
+
+fn read(
+    directories: &[PathBuf],
+    filter: &Filter,
+) -> Result<impl Iterator<Item = Result<Entry, audit::Error>> + use<>, CommandError> {
+    let mut logs = Vec::new();
+    for directory in directories {
+        // The files of a device follow each other, whatever its clock did.
+        let files = audit::logs_in(directory)?;
+        for files in files.chunk_by(|a, b| a.device == b.device) {
+            let records = files.iter().map(|file| audit::records(&file.path, filter.clone()));
+            logs.push(records.collect::<Result<Vec<_>, _>>()?.into_iter().flatten());
+        }
+    }
+    Ok(audit::merge(logs))
+}
+
+/// Records of the logs on this machine.
+pub(crate) fn own_entries(
+    cx: &Context,
+    opened: &Opened,
+    filter: &Filter,
+) -> Result<impl Iterator<Item = Result<Entry, audit::Error>> + use<>, CommandError> {
+    read(&directories(cx, opened, &[])?, filter)
+}
+
+/// Passes lines that are no records over, and counts them; `vault audit verify` is
+/// where they are named.
+pub(crate) struct Readable<I> {
+    entries: I,
+    pub(crate) unreadable: u64,
+}
+
+impl<I> Readable<I> {
+    pub(crate) fn new(entries: I) -> Self {
+        Self { entries, unreadable: 0 }
+    }
+}
+
+impl<I> Readable<I> {
+    pub(super) fn warn(&self, ui: &mut Ui) {
+        warn_unreadable(ui, self.unreadable);
+    }
+}
+
+pub(super) fn warn_unreadable(ui: &mut Ui, lines: u64) {
+    if lines > 0 {
+        let (noun, verb) = if lines == 1 { ("line", "is no record") } else { ("lines", "are no records") };
+        ui.warn(&format!("{lines} {noun} of the log {verb}; see `vault audit verify`"));
+    }
+}
+
+impl<I: Iterator<Item = Result<Entry, audit::Error>>> Iterator for Readable<I> {
+    type Item = Result<Entry, audit::Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.entries.next() {
+                Some(Err(audit::Error::Malformed { .. })) => self.unreadable += 1,
+                next => return next,
+            }
+        }
+    }
+}
+
+fn when(text: &str, now: Timestamp) -> Result<Timestamp, CommandError> {
+    match Span::parse(text) {
+        Ok(ago) => Ok(now.minus(ago)),
+        Err(_) => Timestamp::parse(text).map_err(|error| CommandError::usage(error.to_string())),
+    }
+}

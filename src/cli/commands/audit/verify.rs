@@ -1,0 +1,225 @@
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use vault::audit::{self, Anchor, Checkpoint, Expect, Severity};
+use vault::store;
+
+use super::select::directories;
+use crate::cli::context::{Context, Opened};
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::git;
+use crate::cli::ui::{Tone, Ui};
+
+/// Most bytes of a file that is a checkpoint.
+const MAX_CHECKPOINT: u64 = 4096;
+
+/// Check the chain and the signatures of the logs of this vault
+///
+/// Names the first bad record and what happened to it; ends with status 1 if
+/// a log is not whole. Heads of the logs that profiles, and this device's state,
+/// remember are checked too; `--against` adds those that are kept elsewhere.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Check every signature, not one for each key epoch
+    #[arg(long)]
+    deep: bool,
+
+    /// Check against a file with a checkpoint, or against what the vault file
+    /// held in the history of this commit (repeat for several)
+    #[arg(long, value_name = "FILE|COMMIT")]
+    against: Vec<String>,
+
+    /// Look for files of the logs in this directory too (repeat for several): older
+    /// files of a long log that were moved away
+    #[arg(long, value_name = "DIR")]
+    log: Vec<PathBuf>,
+
+    /// Print an object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(serde::Serialize)]
+struct Verified {
+    ok: bool,
+    records: u64,
+    epochs: u64,
+    anchors: usize,
+    findings: Vec<FindingJson>,
+}
+
+#[derive(serde::Serialize)]
+struct FindingJson {
+    kind: String,
+    device: Option<String>,
+    sequence: Option<u64>,
+    detail: String,
+}
+
+pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Result<(), CommandError> {
+    let (vault, team) = (&opened.vault, opened.vault.team());
+    let mut total = Verified { ok: true, records: 0, epochs: 0, anchors: 0, findings: Vec::new() };
+    let mut anchors = anchors(opened)?;
+    for against in &args.against {
+        anchors.extend(anchors_from(opened, against, &mut total)?);
+    }
+    let archives = if args.log.is_empty() { Vec::new() } else { directories(cx, opened, &args.log)? };
+    let own_directory = cx.audit_place(&vault.id(), None).directory;
+    let mut devices: Vec<Option<String>> = Vec::new();
+    for directory in std::iter::once(&own_directory).chain(&archives) {
+        devices.extend(audit::logs_in(directory)?.into_iter().map(|log| log.device));
+    }
+    // A log that is gone is missed where this device's own state or an anchor knows of it.
+    devices.extend(opened.memory.borrow().device().map(|device| Some(device.to_string())));
+    devices.sort_unstable();
+    devices.dedup();
+    let mut progress = Progress::new();
+    for device in devices {
+        let name = device.as_ref().and_then(|name| name.parse::<vault::DeviceName>().ok());
+        let keys: Vec<_> = name
+            .as_ref()
+            .and_then(|name| team.devices().get(name))
+            .and_then(|device| device.signing_key)
+            .into_iter()
+            .collect();
+        let anchors: Vec<Anchor> =
+            anchors.iter().filter(|(by, _)| *by == device).map(|(_, anchor)| anchor.clone()).collect();
+        let expect = Expect { vault: vault.id(), device: device.as_deref(), signing_keys: &keys, anchors: &anchors };
+        let own = opened.memory.borrow().device() == name.as_ref();
+        let place = cx.audit_place(&vault.id(), name.as_ref());
+        let mut watch = |bytes| progress.show(ui, bytes);
+        let report = audit::verify_with(&place, &archives, &expect, own, args.deep, &mut watch)?;
+        total.ok &= report.is_ok();
+        total.records += report.records;
+        total.epochs += report.epochs;
+        total.anchors += report.anchored.len();
+        total.findings.extend(report.findings.into_iter().map(|finding| FindingJson {
+            kind: finding.kind.to_string(),
+            device: finding.device,
+            sequence: finding.sequence,
+            detail: format!(
+                "{}{}",
+                if finding.kind.severity() == Severity::Note { "note: " } else { "" },
+                finding.detail
+            ),
+        }));
+    }
+    progress.end(ui);
+    if args.json {
+        ui.json(&total);
+    } else {
+        for finding in &total.findings {
+            let kind = ui.paint(if total.ok { Tone::Faint } else { Tone::Bad }, &finding.kind);
+            let device = finding.device.as_deref().unwrap_or("_");
+            let place = finding.sequence.map_or_else(String::new, |sequence| format!(" record {sequence}"));
+            ui.line(&format!("{kind}  {device}{place}: {}", crate::cli::ui::clean(&finding.detail)));
+        }
+        let (word, tone) = if total.ok { ("ok", Tone::Good) } else { ("not whole", Tone::Bad) };
+        let word = ui.paint(tone, word);
+        ui.line(&format!(
+            "{word}  {}, {}, {} met",
+            plural(total.records, "record"),
+            plural(total.epochs, "key epoch"),
+            plural(total.anchors as u64, "anchor")
+        ));
+    }
+    if total.ok { Ok(()) } else { Err(CommandError::Said(Exit::Found)) }
+}
+
+fn plural(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// The audit heads that profile signatures hold: the device, and its anchor.
+fn anchors(opened: &Opened) -> Result<Vec<(Option<String>, Anchor)>, CommandError> {
+    let mut anchors = Vec::new();
+    for profile in opened.vault.team().profiles().keys() {
+        let section = opened.vault.section(profile)?;
+        let signature = section.signature();
+        if let Some(head) = signature.audit {
+            let head = audit::Head { sequence: head.sequence, hash: head.hash };
+            anchors.push((Some(signature.by.to_string()), Anchor { head, place: format!("profile {profile}") }));
+        }
+    }
+    Ok(anchors)
+}
+
+/// What a checkpoint, or the history of a commit, pins down.
+fn anchors_from(
+    opened: &Opened,
+    against: &str,
+    total: &mut Verified,
+) -> Result<Vec<(Option<String>, Anchor)>, CommandError> {
+    match store::read(Path::new(against), MAX_CHECKPOINT) {
+        Ok(bytes) => Ok(vec![checkpoint(opened, against, &bytes, total)?]),
+        Err(store::Error::Missing { .. }) => {
+            let anchors = git::audit_anchors(&opened.path, against)?;
+            if anchors.is_empty() {
+                return Err(CommandError::NoAnchors);
+            }
+            Ok(anchors
+                .into_iter()
+                .map(|anchor| {
+                    let place = format!("commit {}", anchor.commit);
+                    (Some(anchor.device), Anchor { head: anchor.head, place })
+                })
+                .collect())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn checkpoint(
+    opened: &Opened,
+    file: &str,
+    bytes: &[u8],
+    total: &mut Verified,
+) -> Result<(Option<String>, Anchor), CommandError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| audit::Error::Checkpoint)?;
+    let checkpoint: Checkpoint = text.parse()?;
+    if checkpoint.vault != opened.vault.id() {
+        return Err(CommandError::OtherCheckpoint { id: checkpoint.vault });
+    }
+    let name = checkpoint.device.as_ref().and_then(|name| name.parse::<vault::DeviceName>().ok());
+    let devices = opened.vault.team().devices();
+    let keys: Vec<_> = name.and_then(|name| devices.get(&name)?.signing_key).into_iter().collect();
+    if !checkpoint.is_certified(&keys) {
+        total.findings.push(FindingJson {
+            kind: "uncertified".to_owned(),
+            device: checkpoint.device.clone(),
+            sequence: Some(checkpoint.head.sequence),
+            detail: "note: no device vouches for the key that signed the checkpoint".to_owned(),
+        });
+    }
+    Ok((checkpoint.device, Anchor { head: checkpoint.head, place: format!("checkpoint {file}") }))
+}
+
+/// How far it is, on a terminal, from the second second on.
+struct Progress {
+    began: Instant,
+    said: Duration,
+    bytes: u64,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self { began: Instant::now(), said: Duration::from_millis(750), bytes: 0 }
+    }
+
+    fn show(&mut self, ui: &mut Ui, bytes: u64) {
+        self.bytes += bytes;
+        let took = self.began.elapsed();
+        if took >= self.said + Duration::from_millis(250) {
+            self.said = took;
+            let rate = self.bytes as f64 / took.as_secs_f64() / 1e6;
+            ui.progress(&format!("verified {} MB, {rate:.0} MB/s", self.bytes / 1_000_000));
+        }
+    }
+
+    fn end(&self, ui: &mut Ui) {
+        if self.said >= Duration::from_secs(1) {
+            ui.progress("");
+        }
+    }
+}

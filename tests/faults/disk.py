@@ -1,0 +1,350 @@
+"""Full, limited and read-only places; links; permissions (rows 8, 10 to 14, 31)."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+
+import durable_order
+from bench import NOBODY, Bench, Skip, limited, needs, needs_root, shown, text
+from tracing import parse
+
+USES = (["get", "TOKEN"], ["exec", "--", "touch", "ran"])
+
+
+def order_of_every_change(bench: Bench) -> None:
+    """Row 10: write, fsync, rename, fsync of the directory; and the records around it."""
+    needs("strace")
+    state, config = bench.home / ".local/state/vault", bench.home / ".config/vault"
+    (bench.work / ".env").write_text("A=1\nB=2\n")
+    commands = [
+        (["init", "--member", "alice", "--device", "laptop"], b"",
+         [bench.file, state / "places.json", config / "identity", bench.work / ".gitattributes"]),
+        (["set", "TOKEN", "-"], b"one", [bench.file]),
+        (["set", "TOKEN", "-"], b"two", [bench.file]),
+        (["set", "TOKEN", "--note", "text"], b"", [bench.file]),
+        (["import"], b"", [bench.file]),
+        (["profile", "add", "prod"], b"", [bench.file]),
+        (["rm", "A"], b"", [bench.file]),
+        (["config", "rollback", "refuse"], b"", [config / "config.toml"]),
+    ]
+    for command, stdin, targets in commands:
+        if command[0] == "init":
+            trusted = []
+        else:
+            trusted = [bench.state / "trust.json"] if command[0] != "config" else []
+        for target in targets + trusted:
+            # Each target needs a run of its own; what is changed already is changed back by a copy.
+            copy = Path(tempfile.mkdtemp(dir=bench.root.parent))
+            shutil.copytree(bench.root, copy / "tree", symlinks=True)
+            found, status = durable_order.run([bench.vault, *command], str(target), input=stdin, capture_output=True,
+                                              cwd=bench.work, env=bench.tree.environment)
+            assert status == 0 and not found, f"{shown(tuple(command))}: {target.name}: {status} {found}"
+            if target is not (targets + trusted)[-1]:
+                for name in ("work", "home"):
+                    shutil.rmtree(bench.root / name)
+                    shutil.copytree(copy / "tree" / name, bench.root / name, symlinks=True)
+            shutil.rmtree(copy)
+
+
+def order_of_records(bench: Bench) -> None:
+    """Row 10: the record of a use is flushed before the value leaves, that of a change before the change."""
+    needs("strace")
+    bench.init()
+    bench.set("TOKEN", b"value")
+    log = str(bench.log)
+    for command, stdin, leaves in [
+        (["get", "TOKEN"], b"", lambda call: call.name == "write" and call.arguments.startswith("1<")),
+        (["exec", "--", "true"], b"", lambda call: call.name == "execve"),
+        (["set", "TOKEN", "-"], b"new", lambda call: call.name.startswith("rename") and call.paths[1] == str(bench.file)),
+    ]:
+        with tempfile.NamedTemporaryFile("r", errors="replace") as trace:
+            bench.run(*command, stdin=stdin, prefix=("strace", "-f", "-y", "-qq", "-o", trace.name))
+            calls = [call for call in parse(trace.read()) if call.succeeded][1:]  # the first is the execve of vault
+        records = [n for n, call in enumerate(calls) if call.name == "write" and call.paths[0] == log]
+        flushes = [n for n, call in enumerate(calls) if call.name in ("fdatasync", "fsync") and call.paths[0] == log]
+        left = [n for n, call in enumerate(calls) if leaves(call)]
+        assert records and flushes and left, f"{command[0]}: {records} {flushes} {left}"
+        assert records[0] < flushes[0] < left[0], f"{command[0]}: not in this order: record, flush, use"
+        assert flushes[-1] > records[-1], f"{command[0]}: the last record is not flushed"
+
+
+def fill(directory: Path, leave: int) -> None:
+    """Fills a file system until about `leave` bytes are free."""
+    filler = directory / "filler"
+    filler.unlink(missing_ok=True)
+    free = os.statvfs(directory)
+    size = free.f_bavail * free.f_frsize - leave
+    with open(filler, "wb") as file:
+        try:
+            for _ in range(max(0, size) // 4096):
+                file.write(bytes(4096))
+                file.flush()
+        except OSError:
+            pass
+
+
+def full_disk_under_the_vault(bench: Bench) -> None:
+    """Row 8: with growing values, the old vault stays, exit is not 0, no temporary is left."""
+    needs_root()
+    bench.tmpfs(bench.work, "512k")
+    bench.init()
+    value, refused = b"x", 0
+    bench.set("TOKEN", value)
+    for step in range(1, 40):
+        new = os.urandom(step * 6000)
+        done = bench.run("set", "TOKEN", "-", "--raw", "--keep", "0", stdin=new)
+        assert not bench.temporaries(), bench.temporaries()
+        if done.returncode == 0:
+            value = new
+        else:
+            refused += 1
+            assert "no space" in text(done), text(done)
+        assert bench.get("TOKEN") == value
+    assert refused > 3, refused
+    # The same at every free page, with a value of each size.
+    for leave in range(0, 40 << 10, 4096):
+        fill(bench.work, leave)
+        new = os.urandom(len(value) + leave)
+        done = bench.run("set", "TOKEN", "-", "--raw", stdin=new)
+        value = new if done.returncode == 0 else value
+        assert not bench.temporaries(), bench.temporaries()
+        assert bench.get("TOKEN") == value
+    (bench.work / "filler").unlink()
+    bench.whole()
+
+
+def full_disk_under_the_log(bench: Bench) -> None:
+    """Rows 8 and 31: no room for a record, no use, no change; nothing torn afterwards."""
+    needs_root()
+    bench.tmpfs(bench.home, "512k")
+    bench.init()
+    bench.set("TOKEN", b"value")
+    refused = 0
+    for leave in range(0, 24 << 10, 2048):
+        fill(bench.home, leave)
+        for use in USES:
+            for _ in range(12):  # records of some 600 bytes fill what is left of a page
+                ran = bench.work / "ran"
+                ran.unlink(missing_ok=True)
+                before = bench.log.read_bytes()
+                done = bench.run(*use)
+                happened = ran.exists() or done.stdout == b"value"
+                assert happened == (done.returncode == 0), f"{use[0]}: {done.returncode} {text(done)}"
+                refused += done.returncode != 0
+                after = bench.log.read_bytes()
+                assert after.startswith(before) and after.endswith(b"\n"), "the log was torn"
+                assert not happened or len(after) > len(before), f"{use[0]} without a record"
+        before = bench.file.read_bytes()
+        done = bench.run("set", "OTHER", "-", stdin=os.urandom(8).hex().encode())
+        # With room for the intent and none for what follows the change itself may be there.
+        assert done.returncode == 0 or bench.file.read_bytes() == before or b"trust.json" in done.stderr \
+            or b"laptop" in done.stderr, text(done)
+        assert not bench.temporaries(), bench.temporaries()
+    assert refused > 10, refused
+    (bench.home / "filler").unlink()
+    assert bench.get("TOKEN") == b"value"
+    bench.whole()
+
+
+def file_size_limit(bench: Bench) -> None:
+    """Row 11: the old vault, whether SIGXFSZ kills or is ignored; the next command works."""
+    bench.init()
+    value = os.urandom(9000)
+    bench.set("TOKEN", value)
+    log, vault = bench.log.stat().st_size, bench.file.stat().st_size
+    for limit in [0, 1, 100, 4096, log, log + 100, log + 700, log + 1500, vault - 1, vault, vault + 3000]:
+        for ignore in (False, True):
+            old = bench.get("TOKEN")
+            assert old == value
+            new = os.urandom(12000)
+            done = bench.run("set", "TOKEN", "-", "--raw", "--keep", "0", stdin=new, preexec_fn=limited(limit, ignore))
+            got = bench.get("TOKEN")
+            assert done.returncode != 0 or got == new, f"limit {limit}: exit 0 without the new value"
+            assert got in (old, new), f"limit {limit}: neither old nor new"
+            assert got == old or limit > vault, f"limit {limit}: {done.returncode} {text(done)}"
+            assert not ignore or not bench.temporaries(), bench.temporaries()
+            ran = bench.work / "ran"
+            ran.unlink(missing_ok=True)
+            done = bench.run("exec", "--", "touch", "ran", preexec_fn=limited(limit, ignore))
+            assert done.returncode == 0 or not ran.exists(), f"limit {limit}: a child without a record"
+            value = got
+            bench.whole()
+
+
+def read_only_project(bench: Bench) -> None:
+    """Row 12: a project of mode 0555, as an ordinary user: values are used, nothing is changed."""
+    bench.init()
+    bench.set("TOKEN", b"value")
+    (bench.work / ".env").write_text("A=1\n")
+    os.chmod(bench.work / ".env", 0o644)
+    before = bench.file.read_bytes()
+    os.chmod(bench.work, 0o555)
+    read_but_no_change(bench, before)
+    os.chmod(bench.work, 0o755)
+    bench.set("TOKEN", b"new")
+
+
+def read_only_mount(bench: Bench) -> None:
+    """Row 12: the same on a read-only file system."""
+    bench.tmpfs(bench.work, "512k")
+    bench.init()
+    bench.set("TOKEN", b"value")
+    (bench.work / ".env").write_text("A=1\n")
+    before = bench.file.read_bytes()
+    bench.remount(bench.work, "ro")
+    read_but_no_change(bench, before)
+
+
+def read_but_no_change(bench: Bench, before: bytes) -> None:
+    assert bench.get("TOKEN") == b"value"
+    assert bench.ok("exec", "--", "sh", "-c", "printf %s $TOKEN") == b"value"
+    for command in (["list"], ["show", "TOKEN"], ["which"], ["verify"], ["audit", "verify"], ["doctor"]):
+        bench.ok(*command)
+    for command, stdin in ((["set", "TOKEN", "-"], b"new"), (["set", "NEW", "-"], b"new"), (["rm", "TOKEN"], b""),
+                           (["set", "TOKEN", "--note", "x"], b""), (["profile", "add", "prod"], b""),
+                           (["import"], b"")):
+        done = bench.refused(*command, stdin=stdin, status=8)
+        assert "permission denied" in text(done) or "read-only file system" in text(done), text(done)
+    assert bench.file.read_bytes() == before
+    bench.whole()
+
+
+def read_only_state(bench: Bench) -> None:
+    """Rows 12 and 31: where no record can be kept, no value is used; looking is possible."""
+    bench.init()
+    bench.set("TOKEN", b"value")
+    before = bench.file.read_bytes()
+    directories = [path for path in [bench.home / ".local/state", *(bench.home / ".local/state").rglob("*")] if path.is_dir()]
+    for path in [path for path in (bench.home / ".local/state").rglob("*") if path.is_file()]:
+        os.chmod(path, 0o400)
+    for path in directories:
+        os.chmod(path, 0o555)
+    for command in (["list"], ["show", "TOKEN"], ["which"], ["audit", "verify"]):
+        bench.ok(*command)
+    bench.refused("get", "TOKEN", status=8)
+    bench.refused("exec", "--", "touch", "ran", status=125)
+    bench.refused("set", "TOKEN", "-", stdin=b"new", status=8)
+    assert not (bench.work / "ran").exists() and bench.file.read_bytes() == before
+
+
+def read_only_state_mount(bench: Bench) -> None:
+    """Row 31: the same on a read-only file system."""
+    bench.tmpfs(bench.home, "1m")
+    bench.init()
+    bench.set("TOKEN", b"value")
+    before = bench.file.read_bytes()
+    bench.remount(bench.home, "ro")
+    for command in (["list"], ["show", "TOKEN"], ["which"], ["audit", "verify"]):
+        bench.ok(*command)
+    bench.refused("get", "TOKEN", status=8)
+    bench.refused("exec", "--", "touch", "ran", status=125)
+    bench.refused("set", "TOKEN", "-", stdin=b"new", status=8)
+    assert not (bench.work / "ran").exists() and bench.file.read_bytes() == before
+
+
+def links(bench: Bench) -> None:
+    """Row 13: links in place of each of our files; what they lead to stays as it was."""
+    bench.init()
+    bench.set("TOKEN", b"value")
+    bench.ok("config", "rollback", "warn")
+    state = bench.home / ".local/state/vault"
+    places = {
+        "vault": bench.file,
+        "vault temporary": bench.work / ".vault.toml.tmp",
+        "log": bench.log,
+        "audit state": bench.log.with_suffix(".state"),
+        "audit key": bench.log.with_suffix(".key"),
+        "audit key temporary": bench.log.with_name(".laptop.key.tmp"),
+        "next audit key": bench.log.with_suffix(".key.next"),
+        "audit state temporary": bench.log.with_name(".laptop.state.tmp"),
+        "memory": bench.state / "trust.json",
+        "memory temporary": bench.state / ".trust.json.tmp",
+        "places": state / "places.json",
+        "places temporary": state / ".places.json.tmp",
+        "identity": bench.home / ".config/vault/identity",
+        "configuration": bench.home / ".config/vault/config.toml",
+        "configuration temporary": bench.home / ".config/vault/.config.toml.tmp",
+    }
+    saved = bench.root.parent / (bench.root.name + "-saved")
+    victim = bench.root / "tmp/victim"
+    other = bench.root / "tmp/other"
+    for what, path in places.items():
+        for kind in ("symbolic", "hard", "dangling"):
+            shutil.copytree(bench.root, saved, symlinks=True)
+            # The content is right, so that only the link itself can be what is wrong.
+            victim.write_bytes(path.read_bytes() if path.exists() else b"precious")
+            os.chmod(victim, 0o600)
+            path.unlink(missing_ok=True)
+            if kind == "hard":
+                os.link(victim, path)
+            else:
+                path.symlink_to(victim if kind == "symbolic" else other)
+            before, mode = victim.read_bytes(), victim.stat().st_mode
+            for command, stdin in ((["set", "TOKEN", "-"], b"new"), (["get", "TOKEN"], b""), (["exec", "--", "true"], b""),
+                                   (["config", "rollback", "refuse"], b""), (["trust"], b""), (["audit", "verify"], b"")):
+                done = bench.run(*command, stdin=stdin)
+                assert b"panicked" not in done.stderr, text(done)
+            assert victim.read_bytes() == before and victim.stat().st_mode == mode, f"{what}: a {kind} link was followed"
+            assert not other.exists(), f"{what}: a dangling link was followed"
+            shutil.rmtree(bench.root)
+            saved.rename(bench.root)
+    # The founding of a vault meets links as well.
+    for name in ("vault.toml", ".vault.toml.tmp", ".gitattributes", "..gitattributes.tmp"):
+        for kind in ("symbolic", "hard", "dangling"):
+            shutil.rmtree(bench.work)
+            bench.work.mkdir()
+            victim.write_bytes(b"precious")
+            if kind == "hard":
+                os.link(victim, bench.work / name)
+            else:
+                (bench.work / name).symlink_to(victim if kind == "symbolic" else other)
+            bench.run("init", "--member", "alice", "--device", "laptop")
+            assert victim.read_bytes() == b"precious" and not other.exists(), f"init: {name}: a {kind} link was followed"
+
+
+def permissions(bench: Bench) -> None:
+    """Row 14: private from `open` on whatever the umask; a wide identity is refused."""
+    needs("strace")
+    home = bench.home
+    for umask in (0o000, 0o777, 0o077):
+        for name in ("work", "home"):
+            shutil.rmtree(bench.root / name)
+            (bench.root / name).mkdir(mode=0o700)
+        with tempfile.NamedTemporaryFile("r", errors="replace") as trace:
+            prefix = ("strace", "-f", "-y", "-qq", "-o", trace.name, "-e", "trace=?open,?creat,openat,?mkdir,mkdirat")
+            done = bench.run("init", "--member", "alice", "--device", "laptop", prefix=prefix, umask=umask)
+            assert done.returncode == 0, f"umask {umask:o}: {text(done)}"
+            for call in parse(trace.read()):
+                path = os.path.join(bench.work, call.paths[0]) if call.paths else ""
+                if not call.succeeded or not path.startswith(str(home)):
+                    continue
+                assert not call.name.startswith("mkdir") or call.arguments.rstrip().split(")")[0].endswith("0700"), call
+                if "O_CREAT" in call.arguments:
+                    assert re.search(r"O_CREAT.*, 0600\)", call.arguments), f"created wide: {call.arguments}"
+        bench.run("set", "TOKEN", "-", stdin=b"value", umask=umask)
+        assert bench.get("TOKEN") == b"value", f"umask {umask:o}"
+        for path in home.rglob("*"):
+            mode = stat.S_IMODE(path.stat().st_mode)
+            wanted = 0o700 if path.is_dir() else 0o600
+            # Directories of others above ours, as `.config`, are made as ours are.
+            assert mode == wanted, f"umask {umask:o}: {path.relative_to(home)} has {mode:o}"
+        assert stat.S_IMODE(bench.file.stat().st_mode) & 0o600 == 0o600
+    identity = home / ".config/vault/identity"
+    for mode in (0o644, 0o640, 0o604, 0o660, 0o602):
+        os.chmod(identity, mode)
+        bench.refused("get", "TOKEN", status=(4, 8), says="open to other users")
+        bench.refused("get", "TOKEN", status=(4, 8), says="open to other users", env={"VLT_IDENTITY_FILE": str(identity)})
+    os.chmod(identity, 0o600)
+    os.chown(identity, NOBODY, NOBODY) if os.geteuid() == 0 else None
+    if os.geteuid() == 0:
+        bench.refused("get", "TOKEN", status=(4, 8), says="belongs to another user")
+
+
+CHECKS = [order_of_every_change, order_of_records, full_disk_under_the_vault, full_disk_under_the_log,
+          file_size_limit, links, permissions]
+# As uid 65534: for root a read-only directory is none.
+ORDINARY = [read_only_project, read_only_mount, read_only_state, read_only_state_mount]

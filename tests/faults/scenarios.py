@@ -1,0 +1,120 @@
+"""The commands of vault that are killed and failed at every system call (rows 7, 9, 21, 31)."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from bench import FAKETIME, moved
+from sweep import Scenario, Tree
+
+CANARY = b"canary-5d1f9e77c3"
+OLD = b"canary-old-81b0aa"
+# What may come and go: the log of refusals from before a device is known, and temporaries that have no next
+# writer soon (of a vault whose founding was killed, of a reminder for git, of a key for the next hand-over).
+VOLATILE = ["*/audit/_.*", "*/audit/._.*.tmp", "*/audit/.*.key.next.tmp"]
+UNFOUNDED = [*VOLATILE, "*/vaults/*/.*.tmp", "work/..gitattributes.tmp", "home/.code.tmp"]
+
+
+def contents(vault: str, tree: Tree) -> object:
+    """What the vault of a tree holds, its values opened; raises if anything does not open or verify."""
+    if not (tree.work / "vault.toml").exists():
+        return "no vault"
+    held = []
+    for profile in json.loads(tree.output([vault, "profile", "list", "--json"])):
+        name = profile["name"]
+        secrets = json.loads(tree.output([vault, "list", "--json", "-p", name]))
+        values = tree.output([vault, "exec", "--pristine", "-p", name, "--", "/usr/bin/env", "-0"]).split(b"\0")
+        values = sorted(value for value in values if not value.startswith(b"VLT_PROFILE="))
+        facts = [(s["name"], s["version"], s["owner"], s["rotate_every"], len(s["exposed"])) for s in secrets]
+        held.append((name, tuple(facts), tuple(values)))
+    tree.output([vault, "verify"])
+    tree.output([vault, "audit", "verify"])
+    return tuple(held)
+
+
+def records(tree: Tree) -> list[dict]:
+    """The records of every log in the tree, in order; the end may be torn."""
+    found = []
+    for log in sorted(tree.home.rglob("*.jsonl")):
+        for line in log.read_bytes().split(b"\n")[:-1]:
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                pass
+    return found
+
+
+def recorded(action: str, happened):
+    """A check: where `happened` says that a value was used, its record is in the log."""
+
+    def check(tree: Tree, done: subprocess.CompletedProcess) -> str | None:
+        on_record = any(record["action"] == action and record["outcome"] == "done" for record in records(tree))
+        return f"{action} without a record" if happened(tree, done) and not on_record else None
+
+    return check
+
+
+def scenarios(vault: str) -> list[Scenario]:
+    """All of them, for the binary at `vault`."""
+    init = [vault, "init", "--member", "alice", "--device", "laptop"]
+    started = [init, ["sh", "-c", f"printf {OLD.decode()} | '{vault}' set OLD -"]]
+    then = {"then": [vault, "set", "OTHER", "-"], "then_stdin": b"other-value"}
+
+    def scenario(name: str, command: list[str], **more) -> Scenario:
+        more = {"setup": started, "states": lambda tree: contents(vault, tree), "canaries": [CANARY, OLD],
+                "patience": 1.0, "volatile": VOLATILE} | then | more
+        return Scenario(name=name, command=command, **more)
+
+    def dotenv(tree: Tree) -> None:
+        (tree.work / ".env").write_bytes(b"TOKEN=" + CANARY + b"\nSECOND=" + CANARY + b"-2\n")
+
+    def trusted(tree: Tree) -> object:
+        return json.loads(tree.output([vault, "which", "--json"]))["trusted"]
+
+    def config(tree: Tree) -> object:
+        return json.loads(tree.output([vault, "config", "--json"]))["rollback"]
+
+    again = f"test -e vault.toml || '{vault}' init --member alice --device laptop; '{vault}' set OTHER -"
+    # Another machine of the same person: the vault is known, the state is not.
+    forget = ["rm", "-rf", "{home}/.local/state/vault"]
+    earlier = ["env", *(f"{name}={value}" for name, value in moved("-2h").items())]
+    founding = {"volatile": UNFOUNDED, "admits": b"could not add `vault.toml` to .gitattributes", "then": ["sh", "-c", again]}
+    ran = ["sh", "-c", "test -n \"$OLD\" && : >ran"]
+    found = [
+        scenario("init", init, setup=[], **founding),
+        scenario("init-recovery", [*init, "--recovery-file", "{home}/code"], setup=[], **founding),
+        scenario("init-again", init, setup=[init, ["rm", "vault.toml"]], **founding),
+        scenario("set-new", [vault, "set", "TOKEN", "-"], stdin=CANARY),
+        scenario("set-existing", [vault, "set", "OLD", "-"], stdin=CANARY),
+        scenario("set-metadata", [vault, "set", "OLD", "--owner", "bob", "--rotate-every", "30d"]),
+        scenario("rm", [vault, "rm", "OLD"]),
+        scenario("import", [vault, "import"], prepare=dotenv, plaintext=["work/.env"]),
+        scenario("profile-add", [vault, "profile", "add", "prod"]),
+        scenario("trust", ["env", "VLT_VAULT_ID={id}", vault, "trust"], setup=[*started, forget], states=trusted,
+                 then=["env", "VLT_VAULT_ID={id}", vault, "set", "OTHER", "-"]),
+        # The next writer of the same file.
+        scenario("config", [vault, "config", "rollback", "refuse"], states=config,
+                 then=[vault, "config", "overdue", "never"]),
+        scenario("get", [vault, "get", "OLD"], changes=False, prints=True,
+                 check=recorded("get", lambda tree, done: OLD in done.stdout)),
+        scenario("exec", [vault, "exec", "--", *ran],
+                 states=lambda tree: ((tree.work / "ran").exists(), contents(vault, tree)),
+                 check=lambda tree, done: exec_recorded(tree)),
+        scenario("first-use", ["env", "VLT_VAULT_ID={id}", vault, "get", "OLD"], setup=[*started, forget],
+                 changes=False, prints=True, states=lambda tree: (tree.work / "vault.toml").read_bytes()[:200],
+                 then=["env", "VLT_VAULT_ID={id}", vault, "set", "OTHER", "-"],
+                 check=recorded("get", lambda tree, done: OLD in done.stdout)),
+        # After an hour the audit key hands over to the next; nothing that is killed has its clock moved.
+        scenario("hand-over", [vault, "set", "TOKEN", "-"], stdin=CANARY,
+                 setup=[[*earlier, *command] for command in started]),
+    ]
+    if not Path(FAKETIME).exists():
+        found = [scenario for scenario in found if scenario.name != "hand-over"]
+    return found
+
+
+def exec_recorded(tree: Tree) -> str | None:
+    """If the command ran, the record before it names it; `contents` runs only `env`."""
+    ran = (tree.work / "ran").exists()
+    on_record = any(record["action"] == "exec" and record.get("command", "").endswith("sh") for record in records(tree))
+    return "the command ran without a record" if ran and not on_record else None

@@ -1,0 +1,65 @@
+//! What the due list shows, in which order, and what its status says.
+
+use super::harness::Project;
+
+fn names(project: &Project, options: &[&str]) -> Vec<String> {
+    let mut arguments = vec!["rotation", "--json"];
+    arguments.extend(options);
+    let ran = project.run(&arguments);
+    ran.json()["secrets"].as_array().unwrap().iter().map(|secret| secret["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_profile_is_listed_by_urgency_without_an_identity() {
+    let project = Project::new();
+    project.ok(&["profile", "add", "prod"]);
+    project.set("A_FRESH", "1", &["--rotate-every", "90d", "--owner", "bob"]);
+    project.set("B_LATE", "2", &["-p", "prod", "--created", "2020-01-01", "--rotate-every", "30d", "--owner", "alice"]);
+    project.set("C_GONE", "3", &["--expires", "2021-01-01"]);
+    std::fs::remove_dir_all(project.path(".config")).unwrap();
+    assert_eq!(names(&project, &[]), ["C_GONE", "B_LATE", "A_FRESH"]);
+    assert_eq!(names(&project, &["--within", "30d"]), ["C_GONE", "B_LATE"]);
+    assert_eq!(names(&project, &["--within", "91d"]), ["C_GONE", "B_LATE", "A_FRESH"]);
+    assert_eq!(names(&project, &["--owner", "alice"]), ["B_LATE"]);
+}
+
+#[test]
+fn the_status_follows_the_states_that_are_asked_for() {
+    let project = Project::new();
+    project.set("LATE", "1", &["--created", "2020-01-01", "--rotate-every", "30d"]);
+    for (states, want) in [("overdue", 1), ("expired,exposed", 0), ("due,overdue", 1), ("fresh", 0)] {
+        assert_eq!(project.run(&["rotation", "--fail-on", states]).code, want, "{states}");
+    }
+    assert_eq!(project.run(&["rotation", "--fail-on", "late"]).code, 2);
+    assert_eq!(project.run(&["rotation", "--fail-on", "overdue", "--owner", "nobody"]).code, 0);
+}
+
+#[test]
+fn the_keys_of_list_are_those_of_the_due_list() {
+    let project = Project::new();
+    project.set("OPENAI_API_KEY", "1", &["--rotate-every", "30d", "--basis", "PCI"]);
+    let list = project.run(&["list", "--json"]).json();
+    let due = project.run(&["rotation", "--json"]).json();
+    let (listed, due) = (list[0].as_object().unwrap(), due["secrets"][0].as_object().unwrap());
+    for (key, value) in listed {
+        assert_eq!(due.get(key), Some(value), "{key}");
+    }
+    assert_eq!(due["rotate_at"].as_str().map(|page| page.contains("openai")), Some(true));
+}
+
+#[test]
+fn a_clock_moved_back_makes_nothing_fresh_and_is_called_out() {
+    let mut project = Project::since(Some("2026-06-01 12:00:00"));
+    project.set("KEY", "1", &["--rotate-every", "30d"]);
+    project.at = Some("2026-07-02 12:00:00");
+    project.set("OTHER", "1", &[]);
+    for at in ["2026-05-01 12:00:00", "1971-01-01 00:00:00", "2016-06-01 12:00:00"] {
+        project.at = Some(at);
+        let ran = project.run(&["rotation", "--json"]);
+        assert_eq!(ran.json()["secrets"][0]["state"], "overdue", "{at}");
+        assert!(ran.err.contains("the clock of this machine is behind"), "{at}: {}", ran.err);
+    }
+    // Fifty years ahead is late, never an error.
+    project.at = Some("2076-06-01 12:00:00");
+    assert_eq!(project.run(&["rotation", "--json"]).json()["secrets"][0]["state"], "overdue");
+}

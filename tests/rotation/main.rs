@@ -1,0 +1,11 @@
+//! Rotation from outside: the due list and its formats, the gate, the staged
+//! rotation, reminders. Each test has a home of its own.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::disallowed_methods, reason = "tests prepare files and run programs")]
+
+mod formats;
+mod gate;
+mod harness;
+mod listing;
+mod rotate;
