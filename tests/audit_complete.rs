@@ -43,10 +43,10 @@ const COMMANDS: &[(&str, &[&str], Kind)] = &[
     ("exec", &["--only", "A_KEY", "--", "true"], Recorded("exec", &["A_KEY"], USE)),
     ("import", &["plain.env"], Recorded("import", &["FROM_ENV"], CHANGE)),
     ("mv", &["A_KEY", "C_KEY"], Recorded("mv", &["A_KEY", "C_KEY"], CHANGE)),
-    // tests/team.rs: it takes a second profile.
-    ("cp", &["A_KEY", "--to", "more"], Elsewhere),
+    ("cp", &["A_KEY", "--to", "spare"], Recorded("cp", &["A_KEY"], CHANGE)),
     ("export", &[], Recorded("export", &["A_KEY", "B_KEY"], USE)),
     ("rotation", &[], Silent),
+    // Below, as it is several changes.
     ("rotate", &["A_KEY", "--generate", "--leaked"], Elsewhere),
     // Everything about the team is in tests/team.rs.
     ("join", &[], Elsewhere),
@@ -60,13 +60,14 @@ const COMMANDS: &[(&str, &[&str], Kind)] = &[
     ("member revoke", &[], Elsewhere),
     ("member remove", &[], Elsewhere),
     ("profile list", &[], Silent),
-    ("profile set", &["default", "none"], Silent),
-    ("profile rm", &["default"], Elsewhere),
-    ("profile rekey", &[], Recorded("rekey", &["default"], CHANGE)),
+    ("profile set", &["spare", "--extends", "default"], Recorded("profile-set", &[], CHANGE)),
+    ("profile rm", &["spare"], Recorded("profile-rm", &[], CHANGE)),
+    ("profile rekey", &[], Recorded("rekey", &["default", "spare"], CHANGE)),
     ("profile add", &["more"], Recorded("profile-add", &[], CHANGE)),
     ("identity show", &[], Silent),
     ("identity where", &[], Silent),
-    ("verify", &[], Recorded("verify", &[], USE)),
+    // A record for each profile.
+    ("verify", &[], Recorded("verify", &[], &["done", "done"])),
     ("audit", &[], Silent),
     ("audit stats", &[], Silent),
     ("audit verify", &[], Silent),
@@ -210,6 +211,7 @@ fn whatever_opens_or_changes_a_value_is_on_record_and_nothing_else_is() {
         let home = Home::new(false);
         home.set("A_KEY");
         home.set("B_KEY");
+        assert!(home.run(&["profile", "add", "spare"]).status.success());
         let before = home.records();
         let file = fs::read(home.app().join("vault.toml")).unwrap();
         let arguments: Vec<&str> = name.split(' ').chain(options.iter().copied()).collect();
@@ -241,6 +243,22 @@ fn whatever_opens_or_changes_a_value_is_on_record_and_nothing_else_is() {
             assert!(!record.to_string().contains(VALUE), "{name}: a value is on record");
         }
     }
+}
+
+#[test]
+fn every_step_of_a_rotation_is_on_record() {
+    let home = Home::new(false);
+    home.set("A_KEY");
+    let before = home.records();
+    assert!(home.run(&["rotate", "A_KEY", "--generate"]).status.success());
+    let new = home.new_records(&before);
+    let steps: Vec<String> = new.iter().map(|record| format!("{} {}", record["action"], record["outcome"])).collect();
+    for step in ["rotate-pending", "rotate-promote"] {
+        for outcome in CHANGE {
+            assert!(steps.contains(&format!("\"{step}\" \"{outcome}\"")), "{steps:?}");
+        }
+    }
+    assert!(new.iter().all(|record| record["names"] == serde_json::json!(["A_KEY"])), "{new:#?}");
 }
 
 /// Runs a command that is to be refused, and gives its one record.
