@@ -70,7 +70,7 @@ const COMMANDS: &[(&str, &[&str], Kind)] = &[
     ("member revoke", &[], Elsewhere),
     ("member remove", &[], Elsewhere),
     ("profile list", &[], Silent),
-    ("profile set", &["default", "none"], Silent),
+    ("profile set", &["default", "--extends", "none"], Silent),
     ("profile rm", &["default"], Elsewhere),
     ("profile rekey", &[], Recorded("rekey", &["default"], CHANGE)),
     ("profile add", &["more"], Recorded("profile-add", &[], CHANGE)),
