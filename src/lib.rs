@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod exec;
+pub mod git;
 pub mod identity;
 pub mod interchange;
 pub mod provider;

@@ -160,6 +160,11 @@ impl Context {
     pub(crate) fn open(&self, ui: &mut Ui) -> Result<Opened, CommandError> {
         let (path, _) = self.vault_path()?;
         let bytes = read_vault(&path)?;
+        self.open_bytes(ui, path, bytes)
+    }
+
+    /// Opens a vault of this place whose bytes are from elsewhere: a side of a merge.
+    pub(crate) fn open_bytes(&self, ui: &mut Ui, path: PathBuf, bytes: Vec<u8>) -> Result<Opened, CommandError> {
         let place = Place::of(&path)?;
         let id = match Places::load(self.directories())?.known(&place) {
             Known::Id(id) => id.parse::<Hash>().map_err(|_| CommandError::damaged_places())?,

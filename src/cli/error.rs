@@ -43,6 +43,18 @@ pub(crate) enum CommandError {
     NoAdmin(MemberName),
     #[error("profile {0} holds secrets")]
     ProfileNotEmpty(ProfileName),
+    #[error("{0}")]
+    Merge(vault::merge::MergeError),
+    #[error("{0}")]
+    Git(#[from] vault::git::Error),
+    #[error("{0} is in no clone of git")]
+    NoClone(String),
+    #[error("nothing is to be settled: the vault file is in no merge that stopped")]
+    NothingToSettle,
+    #[error("{0} is in no conflict, or it is settled already")]
+    NoSuchConflict(String),
+    #[error("{} was changed since the merge stopped", path.display())]
+    ChangedSince { path: PathBuf },
 
     #[error("{message}")]
     Usage { message: String },
@@ -134,7 +146,7 @@ pub(crate) enum CommandError {
     #[error("the checkpoint is of another vault: {id}")]
     OtherCheckpoint { id: Hash },
     #[error("git did not answer")]
-    Git,
+    GitAnswer,
     #[error("what was stored could not be read back by a new process; no vault was made")]
     NotReadBack,
     #[error("internal error: {0}")]
@@ -194,6 +206,7 @@ impl CommandError {
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         use vault::Error as V;
+        use vault::merge::MergeError;
         match self {
             Self::Said(exit) => *exit,
             Self::Usage { .. }
@@ -253,6 +266,9 @@ impl CommandError {
             | Self::BehindForWriting(_)
             | Self::OtherCheckpoint { .. }
             | Self::Audit(audit::Error::Tampered { .. } | audit::Error::Checkpoint) => Exit::Untrusted,
+            Self::Merge(MergeError::Side { .. } | MergeError::Unrelated | MergeError::Behind(_)) => Exit::Untrusted,
+            Self::NothingToSettle | Self::NoSuchConflict(_) | Self::NoClone(_) => Exit::Missing,
+            Self::Merge(MergeError::Team { .. }) | Self::ChangedSince { .. } | Self::Git(_) => Exit::Conflict,
             Self::Vault(V::NoWrite { .. } | V::NotAdmin(_) | V::NotAllowed(_) | V::Unfit { .. })
             | Self::OwnDevice
             | Self::OutOfScope { .. }
@@ -408,6 +424,17 @@ impl CommandError {
             }
             Self::NotConfirmed => "pass `--yes` where there is no terminal to ask on".into(),
             Self::NoAnchors => "`vault audit checkpoint` makes such a file; a commit is named as git does".into(),
+            Self::Merge(vault::merge::MergeError::Team { .. }) => {
+                "an admin has to: keep one side (`git checkout --ours` or `--theirs`) and make the other one's changes again".into()
+            }
+            Self::Merge(vault::merge::MergeError::Behind(_)) => "pull or merge the newer file first".into(),
+            Self::Merge(vault::merge::MergeError::Side { .. }) => {
+                "only sides that verify are merged; find out who changed that branch".into()
+            }
+            Self::Git(vault::git::Error::Removed) => "`git rm` the file, or check out the side that has it".into(),
+            Self::ChangedSince { .. } => {
+                "`git checkout --merge vault.toml` puts the conflict back; then make the change again".into()
+            }
             Self::AuditSink => "for example VLT_AUDIT=stderr".into(),
             Self::Identity(error) => return identity_hint(error),
             Self::Exec(exec::Error::Nul { .. } | exec::Error::TooLong { .. }) => {
@@ -423,12 +450,13 @@ fn hint_for(kind: Kind) -> Option<&'static str> {
     Some(match kind {
         Kind::TooNew => "update vault; this version leaves the file alone",
         Kind::LineEndings => "add `vault.toml -text` to .gitattributes and check the file out again",
-        Kind::ConflictMarkers => {
-            "take one side with `git checkout --ours vault.toml` or `--theirs`, then make the other change again"
-        }
+        Kind::ConflictMarkers => "`vault git repair` merges it again from the commits that verify",
         Kind::NotAVault | Kind::Bounds => return None,
-        Kind::Layout => "restore the file from git; it is changed with `vault`, not by hand",
-        _ => "restore the file from git, and find out who changed it",
+        Kind::Layout => "it is changed with `vault`, not by hand; `vault git repair` puts back what verifies",
+        _ => {
+            "git may have merged it without vault: `vault git repair` merges it again from the commits that verify; \
+             otherwise find out who changed it"
+        }
     })
 }
 
@@ -443,6 +471,15 @@ fn identity_hint(error: &identity::Error) -> Option<Cow<'static, str>> {
         I::Store(store::Error::Missing { .. }) => "`vault identity where` explains the search".into(),
         _ => return None,
     })
+}
+
+impl From<vault::merge::MergeError> for CommandError {
+    fn from(error: vault::merge::MergeError) -> Self {
+        match error {
+            vault::merge::MergeError::Vault(error) => Self::Vault(error),
+            other => Self::Merge(other),
+        }
+    }
 }
 
 impl From<vault::Rejected> for CommandError {

@@ -1,13 +1,17 @@
 //! What git is asked, by running it: nothing here decides about secrets.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use vault::audit::Head;
+use vault::config::Place;
+use vault::{git as library, store};
 
 use super::error::CommandError;
+use super::ui::Ui;
 
 /// Most commits of a history that are looked through, newest first.
 const MAX_COMMITS: usize = 10_000;
@@ -40,27 +44,27 @@ pub(crate) struct HistoricAnchor {
 /// [`MAX_COMMITS`] of them. The versions are not verified: whoever can write history can
 /// raise a false alarm with one, and hide nothing.
 pub(crate) fn audit_anchors(file: &Path, commit: &str) -> Result<Vec<HistoricAnchor>, CommandError> {
-    let (directory, name) = (directory_of(file), file.file_name().ok_or(CommandError::Git)?);
+    let (directory, name) = (directory_of(file), file.file_name().ok_or(CommandError::GitAnswer)?);
     let log = git(directory)
         .args(["log", "--format=%H", "--full-history", &format!("--max-count={MAX_COMMITS}"), "--end-of-options"])
         .arg(format!("{commit}^{{commit}}"))
         .arg("--")
         .arg(name)
         .output()
-        .map_err(|_| CommandError::Git)?;
+        .map_err(|_| CommandError::GitAnswer)?;
     if !log.status.success() {
         return Err(CommandError::NoAnchors);
     }
-    let commits = String::from_utf8(log.stdout).map_err(|_| CommandError::Git)?;
+    let commits = String::from_utf8(log.stdout).map_err(|_| CommandError::GitAnswer)?;
     let commits: Vec<&str> = commits.lines().collect();
     let mut child = git(directory)
         .args(["cat-file", "--batch"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .map_err(|_| CommandError::Git)?;
+        .map_err(|_| CommandError::GitAnswer)?;
     let (Some(mut questions), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(CommandError::Git);
+        return Err(CommandError::GitAnswer);
     };
     let name = name.to_string_lossy();
     let found = std::thread::scope(|scope| {
@@ -70,8 +74,8 @@ pub(crate) fn audit_anchors(file: &Path, commit: &str) -> Result<Vec<HistoricAnc
         scope.spawn(move || asked.iter().try_for_each(|line| questions.write_all(line.as_bytes())));
         read_versions(BufReader::new(answers), &commits)
     });
-    let ended = child.wait().map_err(|_| CommandError::Git)?;
-    if ended.success() { found } else { Err(CommandError::Git) }
+    let ended = child.wait().map_err(|_| CommandError::GitAnswer)?;
+    if ended.success() { found } else { Err(CommandError::GitAnswer) }
 }
 
 /// Reads what `git cat-file --batch` says to each commit: `OID blob SIZE`, LF, content, LF,
@@ -80,25 +84,25 @@ fn read_versions(mut answers: impl BufRead, commits: &[&str]) -> Result<Vec<Hist
     let mut anchors = BTreeMap::new();
     for commit in commits {
         let mut header = String::new();
-        answers.by_ref().take(4096).read_line(&mut header).map_err(|_| CommandError::Git)?;
+        answers.by_ref().take(4096).read_line(&mut header).map_err(|_| CommandError::GitAnswer)?;
         let mut words = header.split_whitespace().rev();
         let size = match (words.next(), words.next()) {
             // A commit that deleted the file.
             (Some("missing"), _) => continue,
-            (Some(size), Some("blob")) => size.parse::<u64>().map_err(|_| CommandError::Git)?,
-            _ => return Err(CommandError::Git),
+            (Some(size), Some("blob")) => size.parse::<u64>().map_err(|_| CommandError::GitAnswer)?,
+            _ => return Err(CommandError::GitAnswer),
         };
         let mut content = answers.by_ref().take(size);
         if size <= vault::MAX_FILE {
             let mut bytes = Vec::new();
-            content.read_to_end(&mut bytes).map_err(|_| CommandError::Git)?;
+            content.read_to_end(&mut bytes).map_err(|_| CommandError::GitAnswer)?;
             for (device, head) in heads_in(&String::from_utf8_lossy(&bytes)) {
                 anchors.entry((device, head.to_string())).or_insert((head, commit.chars().take(12).collect()));
             }
         } else {
-            std::io::copy(&mut content, &mut std::io::sink()).map_err(|_| CommandError::Git)?;
+            std::io::copy(&mut content, &mut std::io::sink()).map_err(|_| CommandError::GitAnswer)?;
         }
-        answers.read_exact(&mut [0]).map_err(|_| CommandError::Git)?;
+        answers.read_exact(&mut [0]).map_err(|_| CommandError::GitAnswer)?;
     }
     let anchors = anchors.into_iter();
     Ok(anchors.map(|((device, _), (head, commit))| HistoricAnchor { device, head, commit }).collect())
@@ -131,6 +135,101 @@ fn directory_of(file: &Path) -> &Path {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
+}
+
+/// Runs git in a directory, for the library.
+pub(crate) fn runner(directory: &Path) -> impl Fn(&[&OsStr]) -> Option<Vec<u8>> + use<> {
+    let directory = directory.to_path_buf();
+    move |arguments: &[&OsStr]| {
+        let output = git(&directory).args(arguments).output().ok()?;
+        output.status.success().then_some(output.stdout)
+    }
+}
+
+/// A file of the git directory of this worktree, where git keeps a thing of that name.
+pub(crate) fn private_path(directory: &Path, name: &str) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = runner(directory)(&["rev-parse", "--git-path", name].map(OsStr::new))?;
+    let path = path.strip_suffix(b"\n").unwrap_or(&path);
+    Some(directory.join(OsStr::from_bytes(path)))
+}
+
+/// What was set up in a clone.
+pub(crate) struct Installed {
+    /// The settings of the clone were changed.
+    pub(crate) settings: bool,
+    /// A line went into `.gitattributes`.
+    pub(crate) attributes: bool,
+}
+
+/// Tells the clone of a vault file how to merge it and how to show its changes.
+pub(crate) fn install(path: &Path) -> Result<Installed, CommandError> {
+    let place = Place::of(path)?;
+    let directory = place.path.parent().unwrap_or(Path::new("/"));
+    if place.git.is_none() {
+        return Err(CommandError::NoClone(path.display().to_string()));
+    }
+    let program = std::env::current_exe().ok().and_then(|program| program.to_str().map(str::to_owned));
+    let program = program.ok_or(CommandError::Internal("the path of this program is no text"))?;
+    let run = runner(directory);
+    let mut installed = Installed { settings: false, attributes: attributes(path)? };
+    for (name, value) in library::settings(&program) {
+        let known = run(&["config", "--local", "--get", name].map(OsStr::new));
+        if known.is_some_and(|known| known.strip_suffix(b"\n") == Some(value.as_bytes())) {
+            continue;
+        }
+        run(&["config", "--local", "--replace-all", name, &value].map(OsStr::new)).ok_or(library::Error::NoGit)?;
+        installed.settings = true;
+    }
+    Ok(installed)
+}
+
+/// As [`install`], where the clone has no merge driver yet: after a write, so nothing
+/// here may fail it.
+pub(crate) fn install_where_missing(ui: &mut Ui, path: &Path) {
+    let Ok(Some(clone)) = Place::of(path).map(|place| place.git) else { return };
+    // Running git costs more than the write; its file says enough.
+    let config = store::read(&clone.common_dir.join("config"), 1 << 20).unwrap_or_default();
+    if memchr::memmem::find(&config, b"[merge \"vault\"]").is_some() {
+        return;
+    }
+    match install(path) {
+        Ok(installed) => report(ui, &installed),
+        Err(error) => {
+            ui.warn(&format!("git does not know yet how to merge vault files: {error}; see `vault git install`"))
+        }
+    }
+}
+
+/// Says what was set up.
+pub(crate) fn report(ui: &mut Ui, installed: &Installed) {
+    if installed.settings {
+        ui.note("git: this clone now merges vault files and shows their changes without values (.git/config)");
+    }
+    if installed.attributes {
+        ui.note("git: added the vault file to .gitattributes; commit it too");
+    }
+}
+
+/// Adds the vault file to the `.gitattributes` beside it. True if it was not there.
+pub(crate) fn attributes(path: &Path) -> Result<bool, store::Error> {
+    let Some((directory, name)) = path.parent().zip(path.file_name()) else { return Ok(false) };
+    let (file, name) = (directory.join(".gitattributes"), name.to_string_lossy());
+    let mut text = match store::read(&file, 1 << 20) {
+        Ok(bytes) => bytes,
+        Err(store::Error::Missing { .. }) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    if library::has_attributes(&text, &name) {
+        return Ok(false);
+    }
+    if !text.is_empty() && !text.ends_with(b"\n") {
+        text.push(b'\n');
+    }
+    text.extend_from_slice(library::attributes_line(&name).as_bytes());
+    text.push(b'\n');
+    store::replace(&file, &text, store::Mode::Shared)?;
+    Ok(true)
 }
 
 /// Git in a directory, without prompts, pagers, or hooks of a configuration that the

@@ -260,12 +260,13 @@ impl Context {
     ) -> Result<Edit<T>, CommandError> {
         self.attempt_change(change);
         let actor = self.actor(ui, opened)?;
-        self.change_as(&actor, opened, change, edit)
+        self.change_as(ui, &actor, opened, change, edit)
     }
 
     /// As [`Context::change`], by somebody who is known already.
     pub(crate) fn change_as<T>(
         &self,
+        ui: &mut Ui,
         actor: &Actor,
         opened: &Opened,
         change: &Change,
@@ -326,7 +327,53 @@ impl Context {
         let clock = clock.iter().map(|(device, count)| (device.to_string(), *count)).collect();
         let reason = written.is_none().then(|| "unchanged".to_owned());
         trail.record(&Event { of, clock, reason, ..event(Outcome::Done) }, self.now())?;
+        if written.is_some() {
+            super::git::install_where_missing(ui, &opened.path);
+        }
         Ok(edit)
+    }
+
+    /// Signs a merge: intent for each profile, sign, keep, done. `keep` is handed what was
+    /// signed and puts it where it belongs.
+    pub(crate) fn sign_merge(
+        &self,
+        opened: &Opened,
+        actor: &Actor,
+        profiles: &[ProfileName],
+        sign: impl FnOnce(&Signer<'_>, &vault::Memory, AuditHead, Timestamp) -> Result<Vault, CommandError>,
+        keep: impl FnOnce(&Vault) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
+        let mut trail = self.trail_of(opened, actor)?;
+        let now = self.now();
+        let mut intents = Vec::new();
+        let event = |profile: &ProfileName, outcome| Event {
+            profile: Some(profile.to_string()),
+            ..Event::new("merge", outcome)
+        };
+        for profile in profiles {
+            intents.push(trail.record(&event(profile, Outcome::Intent), now)?.head);
+        }
+        let last = intents.last().ok_or(CommandError::Internal("a merge without a profile is not signed"))?;
+        let head = AuditHead { sequence: last.sequence, hash: last.hash };
+        let signer =
+            Signer { device: actor.device.clone(), identity: &actor.identity, key: actor.identity.signing_key() };
+        let mut memory = opened.memory.borrow_mut();
+        let result = sign(&signer, &memory, head, now).and_then(|written| {
+            // A merge may be given up after this; its number is then not used again.
+            let sections = profiles.iter().map(|profile| written.section(profile)).collect::<Result<Vec<_>, _>>()?;
+            memory.reserve(&sections.iter().collect::<Vec<_>>());
+            memory.save(&opened.state, self.globals.lock_timeout()).map_err(vault::Error::from)?;
+            keep(&written)
+        });
+        for (profile, intent) in profiles.iter().zip(&intents) {
+            let of = Some(intent.sequence);
+            let ended = match &result {
+                Ok(()) => Event { of, ..event(profile, Outcome::Done) },
+                Err(error) => Event { of, reason: Some(error.word().to_owned()), ..event(profile, Outcome::Failed) },
+            };
+            trail.record(&ended, self.now())?;
+        }
+        result
     }
 
     /// Records something that needs no value and no write: trusting a place, founding.

@@ -1,5 +1,7 @@
 //! Tables: columns aligned by width on screen, no borders, cut to the terminal.
 
+use std::borrow::Cow;
+
 use unicode_width::UnicodeWidthStr;
 
 use super::ui::{Tone, Ui, clean};
@@ -7,6 +9,8 @@ use super::ui::{Tone, Ui, clean};
 /// One cell: text, and what it means.
 pub(crate) struct Cell {
     text: String,
+    /// Columns that the text takes; counting them costs more than all else about a cell.
+    width: usize,
     tone: Tone,
 }
 
@@ -18,7 +22,12 @@ impl Cell {
     pub(crate) fn toned(tone: Tone, text: impl Into<String>) -> Self {
         let text: String = text.into();
         // Cleaned here, so that its width is that of what is shown.
-        Self { text: clean(&text).into_owned(), tone }
+        let cleaned = match clean(&text) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(cleaned) => Some(cleaned),
+        };
+        let text = cleaned.unwrap_or(text);
+        Self { width: text.width(), text, tone }
     }
 }
 
@@ -44,9 +53,7 @@ impl Table {
             (0..self.heading.len()).filter(|&n| self.rows.iter().any(|row| !row[n].text.is_empty())).collect();
         let mut widths: Vec<usize> = used
             .iter()
-            .map(|&n| {
-                self.rows.iter().map(|row| row[n].text.width()).chain([self.heading[n].width()]).max().unwrap_or(0)
-            })
+            .map(|&n| self.rows.iter().map(|row| row[n].width).chain([self.heading[n].width()]).max().unwrap_or(0))
             .collect();
         if let Some(columns) = ui.width() {
             fit(&mut widths, columns);
@@ -83,18 +90,18 @@ fn fit(widths: &mut [usize], columns: usize) {
 fn print_row<'a>(ui: &mut Ui, cells: impl Iterator<Item = &'a Cell>, widths: &[usize]) {
     let mut line = String::new();
     for (n, (cell, &width)) in cells.zip(widths).enumerate() {
-        let text = cut(&cell.text, width);
-        let padding = if n + 1 == widths.len() { 0 } else { width - text.width() + 2 };
-        line.push_str(&ui.paint(cell.tone, &text));
+        let shorter = (cell.width > width).then(|| cut(&cell.text, width));
+        let text = shorter.as_deref().unwrap_or(&cell.text);
+        let taken = shorter.as_ref().map_or(cell.width, |text| text.width());
+        let padding = if n + 1 == widths.len() { 0 } else { width - taken + 2 };
+        line.push_str(&ui.paint(cell.tone, text));
         line.extend(std::iter::repeat_n(' ', padding));
     }
     ui.line(line.trim_end());
 }
 
+/// Shortens a text that takes more than `width` columns.
 fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
     let mut out = String::new();
     for c in text.chars() {
         if out.width() + unicode_width::UnicodeWidthChar::width(c).unwrap_or(0) + 1 > width {

@@ -253,7 +253,8 @@ fn paint(color: bool, tone: Tone, text: &str) -> String {
 
 /// Shows control and direction characters as `\u{1b}` instead of sending them.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_hostile) {
+    // Printable ASCII, as nearly all text is, needs no look at characters.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.chars().any(is_hostile) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);

@@ -302,6 +302,18 @@ impl Memory {
         self.warned.clear();
     }
 
+    /// Remembers the counts in sections that were signed but may never become the file,
+    /// as in a merge that is given up: the next write is numbered above them.
+    pub fn reserve(&mut self, sections: &[&Section<'_>]) {
+        for section in sections {
+            let (by, clock) = (&section.signature().by, &section.signature().clock);
+            let count = clock.get(by).copied().unwrap_or(0).max(self.writes_seen(section.name(), by));
+            let nothing = || Seen { clock: Counts::new(), digest: Hash::ZERO, high: Counts::new() };
+            let seen = self.profiles.entry(section.name().clone()).or_insert_with(nothing);
+            seen.high.insert(by.clone(), count);
+        }
+    }
+
     fn see(&mut self, section: &Section<'_>) {
         let high = self.profiles.remove(section.name()).map(|seen| seen.high).unwrap_or_default();
         let seen = Seen { clock: section.signature().clock.clone(), digest: section.digest(), high };

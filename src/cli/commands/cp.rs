@@ -42,7 +42,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let missing = || cx.no_secret(&sections[..1], &profile, &args.name);
     let secret = sections[0].secret(&args.name)?.ok_or_else(missing)?;
     let change = Change::of("cp", &args.to, std::slice::from_ref(&args.name));
-    cx.change_as(&actor, &opened, &change, |tx, signer, _| {
+    cx.change_as(ui, &actor, &opened, &change, |tx, signer, _| {
         let (target, target_key) = tx.profile(&args.to, signer)?;
         let to = Target { key: target_key, name: &args.name };
         copy_secret(&secret, (&key, &args.name), target, &to)?;

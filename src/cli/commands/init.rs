@@ -1,5 +1,4 @@
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use vault::audit::{Event, Outcome};
@@ -12,7 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::record::all_sections;
 use crate::cli::ui::Ui;
-use crate::cli::{enroll, recovery_code};
+use crate::cli::{enroll, git, recovery_code};
 
 /// Found a vault here
 ///
@@ -110,42 +109,21 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         .save(&cx.directories().vault_state(&id.to_string()), cx.globals.lock_timeout())
         .map_err(vault::Error::from)?;
     cx.note_event(&id, Some(&device), Some(&identity.key), &record(Outcome::Done, Some(intent.sequence)))?;
-    let attributes = git_attributes(&path);
 
     ui.note(&format!("made {} for {member} on {device}, with profile {}", path.display(), cx.profile()));
     if let Known::Id(before) = known {
         ui.warn(&format!("this place had the vault {before} before, which is not accepted here any more"));
     }
     ui.note(&format!("identity: {} ({})", identity.place, if identity.made { "new" } else { "as it was" }));
-    if let Err(error) = attributes {
-        ui.warn(&format!("could not add `vault.toml` to .gitattributes: {error}"));
+    // Also outside a clone: line-ending conversion would break the signatures later.
+    if let Err(error) = git::attributes(&path) {
+        ui.warn(&format!("could not add the vault file to .gitattributes: {error}"));
     }
+    git::install_where_missing(ui, &path);
     match &code {
         Some(code) => recovery_code::hand_out(ui, code, args.recovery_file.as_deref()),
         None => ui.warn("there is no recovery code: who loses every identity of the vault loses its values"),
     }
     ui.note("next: `vault import .env`, or `vault set NAME`; then `vault exec -- your-program`");
     Ok(())
-}
-
-/// Line-ending conversion would break the signatures, and merging needs the driver.
-fn git_attributes(path: &Path) -> Result<(), std::io::Error> {
-    let Some((directory, name)) = path.parent().zip(path.file_name()) else { return Ok(()) };
-    let file = directory.join(".gitattributes");
-    let name = name.to_string_lossy();
-    let wanted = format!("{name} -text merge=vault diff=vault\n");
-    let existing = match store::read(&file, 1 << 20) {
-        Ok(bytes) => bytes,
-        Err(store::Error::Missing { .. }) => Vec::new(),
-        Err(error) => return Err(std::io::Error::other(error.to_string())),
-    };
-    if existing.split(|&byte| byte == b'\n').any(|line| line.starts_with(name.as_bytes())) {
-        return Ok(());
-    }
-    let mut text = existing;
-    if !text.is_empty() && !text.ends_with(b"\n") {
-        text.push(b'\n');
-    }
-    text.write_all(wanted.as_bytes())?;
-    store::replace(&file, &text, store::Mode::Shared).map_err(|error| std::io::Error::other(error.to_string()))
 }

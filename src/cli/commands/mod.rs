@@ -8,6 +8,7 @@ pub(crate) mod exec;
 pub(crate) mod export;
 pub(crate) mod expose;
 pub(crate) mod get;
+pub(crate) mod git;
 pub(crate) mod history;
 pub(crate) mod identity;
 pub(crate) mod import;

@@ -73,7 +73,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         key: recovery_identity.signing_key(),
         identity: &recovery_identity,
     };
-    cx.change_as(&actor, &opened, &change, |tx, signer, now| {
+    cx.change_as(ui, &actor, &opened, &change, |tx, signer, now| {
         team::enroll(tx, &member, new_device, &by_recovery, now)?;
         team::new_recovery(tx, &new_code.as_passphrase(), signer, now)?;
         // Last of all that can be refused, and before the vault that needs it exists.

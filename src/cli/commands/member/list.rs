@@ -110,8 +110,7 @@ pub(super) fn log(cx: &Context, ui: &mut Ui, args: &LogArgs) -> Result<(), Comma
     let opened = cx.open(ui)?;
     let logged: Vec<Logged> = opened
         .vault
-        .changes()?
-        .into_iter()
+        .changes()
         .map(|change| Logged {
             change: change.number,
             at: change.at,

@@ -1,0 +1,136 @@
+//! The commands that are measured, and their targets.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::measure::{self, Usage, median};
+use crate::world::{Size, World, name};
+use crate::{Outcome, table};
+
+/// Devices in every team measured here.
+const DEVICES: usize = 50;
+/// Secrets asked for by name where not all are injected.
+const ASKED: usize = 10;
+
+/// A command in a vault of some size.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    secrets: usize,
+    kind: Kind,
+    /// Most CPU time it should take, in milliseconds: for `exec` beyond the launcher.
+    target: Option<f64>,
+    rounds: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    ExecAll,
+    ExecAsked,
+    Set,
+    List,
+    Verify,
+    Version,
+}
+
+/// Every case, those of one size together.
+pub(crate) fn all() -> impl Iterator<Item = Case> {
+    use Kind::{ExecAll, ExecAsked, List, Set, Verify, Version};
+    let case = |name: &str, secrets, kind, target, rounds| Case { name: name.into(), secrets, kind, target, rounds };
+    [
+        case("version", 10, Version, None, 300),
+        case("exec, 10 secrets", 10, ExecAll, Some(1.0), 300),
+        case("exec, 10 of 1,000", 1_000, ExecAsked, Some(2.0), 300),
+        case("exec, 1,000 secrets", 1_000, ExecAll, Some(5.0), 200),
+        case("set among 1,000", 1_000, Set, Some(10.0), 60),
+        case("list of 1,000", 1_000, List, None, 60),
+        case("verify, 1,000 secrets", 1_000, Verify, None, 40),
+        case("exec, 10 of 10,000", 10_000, ExecAsked, Some(10.0), 60),
+        case("exec, 10,000 secrets", 10_000, ExecAll, Some(40.0), 40),
+        case("list of 10,000", 10_000, List, Some(40.0), 40),
+        case("verify, 10,000 secrets", 10_000, Verify, None, 20),
+    ]
+    .into_iter()
+}
+
+/// Runs the wanted cases below `parent` and prints their figures.
+pub(crate) fn run(parent: &Path, launcher: &Path, vault: &Path, wanted: impl Fn(&str) -> bool) -> Outcome<()> {
+    let mut rows = Vec::new();
+    for secrets in [10, 1_000, 10_000] {
+        let cases: Vec<Case> = all().filter(|case| case.secrets == secrets && wanted(&case.name)).collect();
+        if cases.is_empty() {
+            continue;
+        }
+        let world = World::new(parent, Size { secrets, devices: DEVICES })?;
+        for case in cases {
+            rows.push(case.measure(&world, launcher, vault)?);
+        }
+    }
+    table::print(
+        &["command", "launcher", "vault", "ratio", "added", "target", "of target", "wall", "launcher wall", "peak MiB"],
+        &rows,
+    );
+    Ok(())
+}
+
+impl Case {
+    /// A row of the table. The launcher and the command take turns, so that what else
+    /// the machine does meets both.
+    fn measure(&self, world: &World, launcher: &Path, vault: &Path) -> Outcome<Vec<String>> {
+        let (mut ours, mut yardstick) = (Vec::new(), Vec::new());
+        for round in 0..=self.rounds {
+            let usage = measure::run(world.command(launcher).arg("/bin/true"))?;
+            let command = measure::run(&mut self.command(world, vault, round)?)?;
+            // The first turn is for caches.
+            if round > 0 {
+                yardstick.push(usage);
+                ours.push(command);
+            }
+        }
+        let cpu = |usages: &[Usage]| millis(median(usages.iter().map(|usage| usage.cpu)));
+        let wall = |usages: &[Usage]| millis(median(usages.iter().map(|usage| usage.wall)));
+        let added = cpu(&ours) - cpu(&yardstick);
+        // The launcher starts `/bin/true`, as `exec` does; the other commands start nothing.
+        let counts = if matches!(self.kind, Kind::ExecAll | Kind::ExecAsked) { added } else { cpu(&ours) };
+        let peak = median(ours.iter().map(|usage| usage.peak));
+        Ok(vec![
+            self.name.clone(),
+            format!("{:.2}", cpu(&yardstick)),
+            format!("{:.2}", cpu(&ours)),
+            format!("{:.1}", cpu(&ours) / cpu(&yardstick)),
+            format!("{added:.2}"),
+            self.target.map_or_else(String::new, |target| format!("{target:.1}")),
+            self.target.map_or_else(String::new, |target| format!("{:.0} %", 100.0 * counts / target)),
+            format!("{:.2}", wall(&ours)),
+            format!("{:.2}", wall(&yardstick)),
+            format!("{:.1}", f64::from(i32::try_from(peak)?) / 1024.0),
+        ])
+    }
+
+    fn command(&self, world: &World, vault: &Path, round: usize) -> Outcome<Command> {
+        let mut command = world.command(vault);
+        match self.kind {
+            Kind::ExecAll => command.args(["exec", "--", "/bin/true"]),
+            Kind::ExecAsked => {
+                let step = self.secrets / ASKED;
+                let names: Vec<String> = (0..ASKED).map(|n| name(n * step)).collect();
+                command.args(["exec", "--only", &names.join(","), "--", "/bin/true"])
+            }
+            Kind::Set => {
+                // Another value each time, or nothing would be written.
+                let value = world.path().join("value");
+                std::fs::write(&value, format!("value-{round}"))?;
+                command.args(["set", &name(500), "-"]).stdin(File::open(value)?)
+            }
+            Kind::List => command.arg("list"),
+            Kind::Verify => command.arg("verify"),
+            Kind::Version => command.arg("--version"),
+        };
+        Ok(command)
+    }
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}

@@ -1,0 +1,69 @@
+//! What a person is told about a conflict: names, authors, dates, versions, never values.
+
+use vault::merge::{Conflict, Item, MergeError, Side, TeamChange, Why};
+
+use crate::cli::ui::Ui;
+
+/// The name that `vault git resolve` takes for an item. No secret's name begins with `@`.
+pub(super) fn item_name(item: &Item) -> String {
+    match item {
+        Item::Secret(name) => name.to_string(),
+        Item::Policy => "@policy".to_owned(),
+        Item::Profile => "@profile".to_owned(),
+    }
+}
+
+pub(super) fn show(ui: &mut Ui, conflicts: &[Conflict]) {
+    for conflict in conflicts {
+        let name = item_name(&conflict.item);
+        ui.error(&format!("conflict: {name} in profile {}: {}", conflict.profile, why(&conflict.why)));
+        let about_secret = matches!(conflict.item, Item::Secret(_));
+        for (side, facts, signed) in [
+            (Side::Ours, &conflict.ours, &conflict.ours_signed),
+            (Side::Theirs, &conflict.theirs, &conflict.theirs_signed),
+        ] {
+            let signed = signed.as_ref().map(|(by, at)| format!("signed by {by} at {at}"));
+            let facts = match facts {
+                Some(facts) => Some(format!("version {}, set {} by {}", facts.version, facts.set_at, facts.set_by)),
+                None => about_secret.then(|| "not there".to_owned()),
+            };
+            let parts: Vec<String> = facts.into_iter().chain(signed).collect();
+            if !parts.is_empty() {
+                ui.note(&format!("  {:<7} {}", format!("{side}:"), parts.join("; ")));
+            }
+        }
+    }
+}
+
+pub(super) fn hint(ui: &mut Ui, conflicts: &[Conflict]) {
+    if let Some(first) = conflicts.first() {
+        let (name, profile) = (item_name(&first.item), &first.profile);
+        ui.hint(&format!(
+            "settle each with `vault git resolve {name} -p {profile} --ours`, `--theirs`, or `-` for another value"
+        ));
+    }
+}
+
+/// The changes of the team on both sides, where both moved.
+pub(super) fn show_team(ui: &mut Ui, error: &MergeError) {
+    let MergeError::Team { ours, theirs } = error else { return };
+    for (side, changes) in [(Side::Ours, ours), (Side::Theirs, theirs)] {
+        for TeamChange { number, what, by, at } in changes {
+            ui.note(&format!("  {:<7} team change {number}: {what}, by {by} at {at}", format!("{side}:")));
+        }
+    }
+}
+
+fn why(why: &Why) -> String {
+    match why {
+        Why::Values => "another value on each side".to_owned(),
+        Why::Fields(fields) => format!("changed to something else on each side: {}", fields.join(", ")),
+        Why::Removed(side) => format!("removed on one side ({side}), changed on the other"),
+        Why::FormerSigner(side, by) => {
+            format!("changed on one side ({side}) by {by}, who may not write it any more")
+        }
+        Why::Older(side) => format!("{side} is older than what both come from: a revert, or removed and set again"),
+        Why::ProfileLeft(side) => format!("the profile was removed on one side ({side}), changed on the other"),
+        _ => "changed on both sides".to_owned(),
+    }
+}

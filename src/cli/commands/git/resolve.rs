@@ -1,0 +1,105 @@
+use vault::merge::{Choices, Item, Side};
+
+use super::conflicts;
+use super::settle::{Kept, Stopped, shown};
+use crate::cli::args::Unshown;
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::input;
+use crate::cli::ui::Ui;
+
+/// Settle a conflict of a merge that stopped
+///
+/// The other value is kept among the earlier ones. With the last conflict settled
+/// the merged file is signed and written, in one write.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Name of the secret, or `@policy` or `@profile` as the merge named it
+    name: String,
+
+    /// `-` reads another value from standard input
+    #[arg(value_name = "-", conflicts_with_all = ["ours", "theirs"])]
+    source: Option<Unshown>,
+
+    /// Take our side; in a rebase, what the commits are put upon
+    #[arg(long, conflicts_with = "theirs")]
+    ours: bool,
+
+    /// Take their side; in a rebase or cherry-pick, the commit that is applied
+    #[arg(long)]
+    theirs: bool,
+
+    /// Keep every byte of standard input, also a final newline
+    #[arg(long)]
+    raw: bool,
+}
+
+pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
+    if args.source.as_ref().is_some_and(|source| source.0 != "-") {
+        return Err(CommandError::ValueAsArgument);
+    }
+    if !args.ours && !args.theirs && args.source.is_none() {
+        return Err(CommandError::usage("say what it is to be: `--ours`, `--theirs`, or `-`".to_owned()));
+    }
+    let stopped = Stopped::find(cx)?;
+    let plan = stopped.plan().inspect_err(|error| conflicts::show_team(ui, error))?;
+    let mut kept = stopped.kept()?;
+    let choices = |kept: &[Kept]| -> Result<Choices, CommandError> {
+        kept.iter().map(|choice| choice.to_choice(&plan, None)).collect()
+    };
+    let open = plan.conflicts(&choices(&kept)?, cx.now())?;
+    let meant: Vec<_> = open
+        .iter()
+        .filter(|conflict| conflicts::item_name(&conflict.item) == args.name)
+        .filter(|conflict| cx.globals.profile.as_ref().is_none_or(|profile| conflict.profile == *profile))
+        .collect();
+    let conflict = match the_one(&meant) {
+        Some(conflict) => conflict,
+        None if meant.is_empty() => {
+            conflicts::show(ui, &open);
+            return Err(CommandError::NoSuchConflict(args.name.clone()));
+        }
+        None => return Err(CommandError::usage("more than one profile has it: pass `--profile NAME`".to_owned())),
+    };
+    let opened = stopped.open(cx, ui, &plan)?;
+    // Everything that signs or seals needs to be unlocked; so does the last choice.
+    let is_last = open.len() == 1;
+    let actor = if is_last || args.source.is_some() { Some(cx.actor(ui, &opened)?) } else { None };
+    kept.push(match (&actor, args.source.is_some()) {
+        (Some(actor), true) => {
+            if !matches!(conflict.item, Item::Secret(_)) {
+                return Err(CommandError::usage("only a secret takes a value".to_owned()));
+            }
+            let value = input::standard_input(ui, args.raw)?;
+            if value.is_empty() {
+                return Err(CommandError::EmptyValue);
+            }
+            Kept::value(conflict, &value, &Stopped::key(&plan, actor, &conflict.profile)?)?
+        }
+        _ => Kept::side(conflict, if args.theirs { Side::Theirs } else { Side::Ours }),
+    });
+    let mut left = open.iter().filter(|open| !kept.iter().any(|choice| choice.is_for(open))).count();
+    if let (true, Some(actor)) = (left == 0, &actor) {
+        let choices = kept.iter().map(|choice| choice.to_choice(&plan, Some(actor))).collect::<Result<_, _>>()?;
+        match stopped.write(cx, &opened, actor, &plan, &choices)? {
+            Ok(()) => {
+                ui.note(&format!("settled {}; wrote and signed {}", args.name, shown(&stopped.path)));
+                stopped.next(ui);
+                return Ok(());
+            }
+            // A key showed more than the file alone.
+            Err(open) => {
+                left = open.len();
+                conflicts::show(ui, &open);
+            }
+        }
+    }
+    stopped.keep(kept)?;
+    ui.note(&format!("settled {}; {left} left", args.name));
+    Ok(())
+}
+
+/// The one that is meant, if it is one.
+fn the_one<'c>(meant: &[&'c vault::merge::Conflict]) -> Option<&'c vault::merge::Conflict> {
+    if let [one] = meant { Some(*one) } else { None }
+}
