@@ -86,14 +86,14 @@ fn damaged_cut_off_or_edited_by_hand() {
     let (world, _) = World::with_secret("K");
     let good = world.text();
     for (bad, hint) in [
-        (good[..good.len() - 1].to_owned(), "restore the file from git"),
-        (good[..good.len() / 2].to_owned(), "restore the file from git"),
+        (good[..good.len() - 1].to_owned(), "vault git repair"),
+        (good[..good.len() / 2].to_owned(), "vault git repair"),
         (good.replace("set_by = \"alice-laptop\"", "set_by = \"bob\""), "find out who changed it"),
-        (good.replace("version = 1", "version  = 1"), "restore the file from git"),
-        (format!("{good}\n"), "restore the file from git"),
-        (format!("{good}# comment\n"), "restore the file from git"),
-        (good.replace("\n\n[profile", "\n\n# comment\n[profile"), "restore the file from git"),
-        (format!("{good}\n[profile.default]\n"), "restore the file from git"),
+        (good.replace("version = 1", "version  = 1"), "vault git repair"),
+        (format!("{good}\n"), "vault git repair"),
+        (format!("{good}# comment\n"), "vault git repair"),
+        (good.replace("\n\n[profile", "\n\n# comment\n[profile"), "vault git repair"),
+        (format!("{good}\n[profile.default]\n"), "vault git repair"),
         (format!("{good}\n[profile.other]\nepoch = 1\n"), "find out who changed it"),
     ] {
         world.put(&bad);
@@ -106,7 +106,7 @@ fn damaged_cut_off_or_edited_by_hand() {
     // The same section twice, signature and all.
     let section = &good[good.find("\n[profile.default]").unwrap()..];
     world.put(format!("{good}{section}"));
-    refused(&world, "", "restore the file from git");
+    refused(&world, "", "vault git repair");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn conflict_markers_inside_a_profile() {
     ] {
         world.put(text);
         commands(&world, false, |output, _| {
-            output.fails(5, &format!("line {line}: "), "git checkout --ours");
+            output.fails(5, &format!("line {line}: "), "vault git repair");
         });
     }
 }
@@ -135,7 +135,7 @@ fn converted_line_endings_conflicts_and_the_future() {
     refused(&world, "line endings were converted to CRLF", "`vault.toml -text` to .gitattributes");
     let ours = good.replace("version = 1", "version = 2");
     world.put(format!("<<<<<<< HEAD\n{good}=======\n{ours}>>>>>>> theirs\n"));
-    refused(&world, "merge conflict markers", "git checkout --ours");
+    refused(&world, "merge conflict markers", "vault git repair");
     world.put(good.replace("vault = 1", "vault = 2"));
     refused(&world, "written by a newer vault", "update vault");
     world.put("# Encrypted by vault. Safe to commit. Change it with `vault`, not by hand.\nvault = 99\nwhatever\n");
