@@ -7,7 +7,7 @@ fn json_has_its_keys() {
     world.set_with("K", "v1", &["--note", "for tests", "--basis", "habit", "--keep", "5"]);
     world.set("K", "v2");
     let entry = world.vault(["show", "K", "--json"]).ok().silent().json();
-    let more = ["set_by", "basis", "note", "keep", "earlier", "last_used"];
+    let more = ["set_by", "basis", "note", "keep", "earlier"];
     assert_eq!(keys(&entry), sorted(&[&KEYS[..], &more].concat()));
     assert_eq!(entry["set_by"], "alice-laptop");
     assert_eq!(entry["basis"], "habit");
