@@ -43,21 +43,11 @@ const COMMANDS: &[(&str, &[&str], Kind)] = &[
     ("exec", &["--only", "A_KEY", "--", "true"], Recorded("exec", &["A_KEY"], USE)),
     ("import", &["plain.env"], Recorded("import", &["FROM_ENV"], CHANGE)),
     ("mv", &["A_KEY", "C_KEY"], Recorded("mv", &["A_KEY", "C_KEY"], CHANGE)),
-    // tests/team.rs: it takes a second profile.
-    ("cp", &["A_KEY", "--to", "more"], Elsewhere),
+    ("cp", &["A_KEY", "--to", "spare"], Recorded("cp", &["A_KEY"], CHANGE)),
     ("export", &[], Recorded("export", &["A_KEY", "B_KEY"], USE)),
     ("rotation", &[], Silent),
-    // tests/rotation/rotate.rs: several stages, each with records of its own.
+    // Below, as it is several changes.
     ("rotate", &["A_KEY", "--generate", "--leaked"], Elsewhere),
-    ("expose", &["A_KEY", "--why", "x"], Recorded("expose", &["A_KEY"], CHANGE)),
-    ("history", &["A_KEY"], Silent),
-    ("restore", &["A_KEY", "--version", "1"], Recorded("restore", &["A_KEY"], CHANGE)),
-    ("remind", &[], Silent),
-    // tests/rotation/remind.rs: with stand-ins for the system's schedulers.
-    ("schedule install", &["--print", "--with", "cron"], Silent),
-    ("schedule status", &[], Silent),
-    ("schedule uninstall", &["--print"], Silent),
-    ("schedule run", &[], Elsewhere),
     // Everything about the team is in tests/team.rs.
     ("join", &[], Elsewhere),
     ("recover", &[], Elsewhere),
@@ -70,13 +60,29 @@ const COMMANDS: &[(&str, &[&str], Kind)] = &[
     ("member revoke", &[], Elsewhere),
     ("member remove", &[], Elsewhere),
     ("profile list", &[], Silent),
-    ("profile set", &["default", "--extends", "none"], Silent),
-    ("profile rm", &["default"], Elsewhere),
-    ("profile rekey", &[], Recorded("rekey", &["default"], CHANGE)),
+    ("profile set", &["spare", "--extends", "default"], Recorded("profile-set", &[], CHANGE)),
+    ("profile rm", &["spare"], Recorded("profile-rm", &[], CHANGE)),
+    ("profile rekey", &[], Recorded("rekey", &["default", "spare"], CHANGE)),
     ("profile add", &["more"], Recorded("profile-add", &[], CHANGE)),
     ("identity show", &[], Silent),
     ("identity where", &[], Silent),
-    ("verify", &[], Recorded("verify", &[], USE)),
+    // A record for each profile.
+    // tests/merge_git.rs: it takes clones.
+    ("git diff", &["vault.toml"], Silent),
+    ("git install", &[], Elsewhere),
+    ("git merge", &[], Elsewhere),
+    ("git resolve", &[], Elsewhere),
+    ("git repair", &[], Elsewhere),
+    ("expose", &["A_KEY", "--why", "test"], Recorded("expose", &["A_KEY"], CHANGE)),
+    ("history", &["A_KEY"], Silent),
+    // tests/rotation: they take earlier versions and something that is due.
+    ("restore", &[], Elsewhere),
+    ("remind", &[], Elsewhere),
+    ("schedule install", &[], Elsewhere),
+    ("schedule run", &[], Elsewhere),
+    ("schedule status", &[], Elsewhere),
+    ("schedule uninstall", &[], Elsewhere),
+    ("verify", &[], Recorded("verify", &[], &["done", "done"])),
     ("audit", &[], Silent),
     ("audit stats", &[], Silent),
     ("audit verify", &[], Silent),
@@ -220,6 +226,7 @@ fn whatever_opens_or_changes_a_value_is_on_record_and_nothing_else_is() {
         let home = Home::new(false);
         home.set("A_KEY");
         home.set("B_KEY");
+        assert!(home.run(&["profile", "add", "spare"]).status.success());
         let before = home.records();
         let file = fs::read(home.app().join("vault.toml")).unwrap();
         let arguments: Vec<&str> = name.split(' ').chain(options.iter().copied()).collect();
@@ -251,6 +258,22 @@ fn whatever_opens_or_changes_a_value_is_on_record_and_nothing_else_is() {
             assert!(!record.to_string().contains(VALUE), "{name}: a value is on record");
         }
     }
+}
+
+#[test]
+fn every_step_of_a_rotation_is_on_record() {
+    let home = Home::new(false);
+    home.set("A_KEY");
+    let before = home.records();
+    assert!(home.run(&["rotate", "A_KEY", "--generate"]).status.success());
+    let new = home.new_records(&before);
+    let steps: Vec<String> = new.iter().map(|record| format!("{} {}", record["action"], record["outcome"])).collect();
+    for step in ["rotate-pending", "rotate-promote"] {
+        for outcome in CHANGE {
+            assert!(steps.contains(&format!("\"{step}\" \"{outcome}\"")), "{steps:?}");
+        }
+    }
+    assert!(new.iter().all(|record| record["names"] == serde_json::json!(["A_KEY"])), "{new:#?}");
 }
 
 /// Runs a command that is to be refused, and gives its one record.
