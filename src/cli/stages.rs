@@ -120,15 +120,15 @@ impl Stages<'_> {
         Ok(())
     }
 
-    /// Makes the pending values current, all in one write. Gives when the replaced
-    /// ones are to be revoked.
+    /// Makes the pending values current, all in one write. Gives when that was, and
+    /// when the replaced ones are to be revoked.
     pub(crate) fn promote(
         &self,
         ui: &mut Ui,
         verified: &Versions,
         grace: Option<Span>,
         leaked: bool,
-    ) -> Result<Timestamp, CommandError> {
+    ) -> Result<(Timestamp, Timestamp), CommandError> {
         let (opened, _) = self.read(ui)?;
         let outcome = self.cx.change(ui, &opened, &self.change("rotate-promote"), |tx, signer, now| {
             let (section, _) = tx.profile(&self.profile, signer)?;
@@ -152,10 +152,10 @@ impl Stages<'_> {
                 vault::promote(section, name, &signer.device, now, grace)?;
                 latest = latest.max(grace.map_or(now, |grace| now.plus(grace)));
             }
-            Ok(Edit::Changed(latest))
+            Ok(Edit::Changed((now, latest)))
         })?;
-        let (Edit::Changed(latest) | Edit::Unchanged(latest)) = outcome;
-        Ok(latest)
+        let (Edit::Changed(times) | Edit::Unchanged(times)) = outcome;
+        Ok(times)
     }
 
     /// Gives the pending values up.

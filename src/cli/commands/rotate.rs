@@ -118,8 +118,8 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         return revoke(ui, args, &stages, None);
     }
     let versions = if args.resume { resume(ui, args, &stages)? } else { begin(ui, args, &stages)? };
-    let by = stages.promote(ui, &versions, args.grace, args.leaked).map_err(|error| not_promoted(args, error))?;
-    let now = cx.now();
+    let (now, by) =
+        stages.promote(ui, &versions, args.grace, args.leaked).map_err(|error| not_promoted(args, error))?;
     ui.note(&format!("rotated {} in profile {}", list(&stages), stages.profile));
     if stages.rotator.is_some() && by <= now {
         return revoke(ui, args, &stages, Some(now));
