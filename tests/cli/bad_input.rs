@@ -122,7 +122,7 @@ fn conflict_markers_inside_a_profile() {
     ] {
         world.put(text);
         commands(&world, false, |output, _| {
-            output.fails(5, &format!("line {line}: "), "git checkout --ours");
+            output.fails(5, &format!("line {line}: "), "vault git repair");
         });
     }
 }
@@ -135,7 +135,7 @@ fn converted_line_endings_conflicts_and_the_future() {
     refused(&world, "line endings were converted to CRLF", "`vault.toml -text` to .gitattributes");
     let ours = good.replace("version = 1", "version = 2");
     world.put(format!("<<<<<<< HEAD\n{good}=======\n{ours}>>>>>>> theirs\n"));
-    refused(&world, "merge conflict markers", "git checkout --ours");
+    refused(&world, "merge conflict markers", "vault git repair");
     world.put(good.replace("vault = 1", "vault = 2"));
     refused(&world, "written by a newer vault", "update vault");
     world.put("# Encrypted by vault. Safe to commit. Change it with `vault`, not by hand.\nvault = 99\nwhatever\n");
