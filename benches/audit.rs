@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use vault::audit::{
-    Event, Expect, Filter, Log, Origin, Outcome, Place, Rules, Stats, csv, ecs, merge, records, verify_place,
+    Event, Expect, Filter, Log, Origin, Outcome, Place, Rules, Stats, csv, ecs, for_each_use, merge, records,
+    verify_place,
 };
 use vault::clock::{Span, Timestamp};
 use vault::crypto::{Hash, SigningKey};
@@ -83,8 +84,13 @@ fn main() {
     measure("query by outcome, nothing found", &mut || query(refused.clone()).count());
     let late = Filter { since: Some(now.minus(Span::from_seconds(3600))), ..Filter::default() };
     measure("query the last hour", &mut || query(late.clone()).count());
-    let uses = Filter { uses: true, ..Filter::default() };
-    measure("last use of every secret", &mut || query(uses.clone()).count());
+    measure("last use of every secret", &mut || {
+        let mut uses = 0;
+        for file in files() {
+            for_each_use(&file.path, |_, _, names| uses += usize::from(!names.is_empty())).unwrap();
+        }
+        uses
+    });
     measure("stats", &mut || {
         let mut stats = Stats::new(Rules { now, unused: Span::days(90), recent: Span::days(7) });
         for entry in query(Filter::default()) {

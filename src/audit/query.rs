@@ -1,9 +1,12 @@
 //! Reading records back.
 
+use std::borrow::Cow;
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::io::BufRead;
 use std::path::Path;
+
+use serde::Deserialize;
 
 use super::lines::{Line, Reader, next_line};
 use super::scan::Fields;
@@ -72,8 +75,46 @@ impl Filter {
     fn passes_over(&self, fields: &Fields<'_>) -> bool {
         self.action.as_ref().is_some_and(|action| action.as_bytes() != fields.action)
             || self.outcome.is_some_and(|outcome| outcome != fields.outcome)
+            || self.is_outside(fields.at)
             || (self.uses && (fields.outcome != Outcome::Done || !USES.contains(&fields.action)))
     }
+}
+
+impl Filter {
+    fn is_outside(&self, at: &[u8]) -> bool {
+        let at = || std::str::from_utf8(at).ok().and_then(Timestamp::from_canonical);
+        (self.since.is_some() || self.until.is_some())
+            && at().is_some_and(|at| {
+                self.since.is_some_and(|since| at < since) || self.until.is_some_and(|until| at > until)
+            })
+    }
+}
+
+/// Calls `found` with time, profile and names of each use in a log, see
+/// [`is_use`]. Parses no more than that; lines that are no records are passed over.
+///
+/// # Errors
+/// [`Error::Store`] or [`Error::Read`].
+pub fn for_each_use(path: &Path, mut found: impl FnMut(Timestamp, &str, &[Cow<'_, str>])) -> Result<(), Error> {
+    #[derive(Deserialize)]
+    struct Brief<'a> {
+        at: Timestamp,
+        #[serde(borrow)]
+        profile: Option<Cow<'a, str>>,
+        #[serde(borrow, default)]
+        names: Vec<Cow<'a, str>>,
+    }
+    let filter = Filter { uses: true, ..Filter::default() };
+    let mut reader = Reader::new(store::Log::open_read_only(path)?, 0);
+    let mut line = Vec::new();
+    while next_line(&mut reader, &mut line).map_err(Error::Read)? != Line::End {
+        if Fields::scan(&line).is_some_and(|fields| !filter.passes_over(&fields))
+            && let Ok(brief) = serde_json::from_slice::<Brief<'_>>(&line)
+        {
+            found(brief.at, brief.profile.as_deref().unwrap_or_default(), &brief.names);
+        }
+    }
+    Ok(())
 }
 
 /// A record and its line as stored, without the LF.

@@ -19,6 +19,8 @@ pub(super) struct Fields<'a> {
     pub(super) device: Option<&'a [u8]>,
     pub(super) seq: u64,
     pub(super) epoch: u64,
+    /// The time as text.
+    pub(super) at: &'a [u8],
     pub(super) action: &'a [u8],
     pub(super) outcome: Outcome,
     pub(super) of: Option<u64>,
@@ -45,7 +47,7 @@ impl<'a> Fields<'a> {
         cursor.literal(b",\"epoch\":")?;
         let epoch = cursor.number()?;
         cursor.literal(b",\"at\":\"")?;
-        cursor.word()?;
+        let at = cursor.word()?;
         cursor.literal(b",\"action\":\"")?;
         let action = cursor.word()?;
         cursor.literal(b",\"outcome\":\"")?;
@@ -60,7 +62,7 @@ impl<'a> Fields<'a> {
         } else {
             None
         };
-        Some(Self { vault, device, seq, epoch, action, outcome, of, torn, prev: hash(prev)?, signed, signature })
+        Some(Self { vault, device, seq, epoch, at, action, outcome, of, torn, prev: hash(prev)?, signed, signature })
     }
 
     /// Whether the line is signed by `key`.

@@ -361,18 +361,17 @@ impl Context {
     /// When values were last given out, by profile and name, as far as the logs on this
     /// machine know. One pass over them.
     pub(crate) fn last_uses(&self, opened: &Opened) -> Result<HashMap<(String, String), Timestamp>, CommandError> {
-        let filter = audit::Filter { uses: true, ..audit::Filter::default() };
         let homes = self.homes(opened)?;
         let mut last: HashMap<(String, String), Timestamp> = HashMap::new();
         // What else is wrong with a log is for `audit verify` to say.
-        for entry in Readable::new(own_entries(self, opened, &filter)?) {
-            let record = entry?.record;
-            let profile = record.profile.as_deref().unwrap_or_default();
-            for listed in &record.names {
-                let name = audit::secret_of(listed);
-                let at = last.entry((homes.of(profile, name).to_owned(), name.to_owned())).or_insert(record.at);
-                *at = record.at.max(*at);
-            }
+        for log in audit::logs_in(&self.audit_place(&opened.vault.id(), None).directory)? {
+            audit::for_each_use(&log.path, |at, profile, names| {
+                for listed in names {
+                    let name = audit::secret_of(listed);
+                    let newest = last.entry((homes.of(profile, name).to_owned(), name.to_owned())).or_insert(at);
+                    *newest = at.max(*newest);
+                }
+            })?;
         }
         Ok(last)
     }

@@ -86,14 +86,14 @@ fn damaged_cut_off_or_edited_by_hand() {
     let (world, _) = World::with_secret("K");
     let good = world.text();
     for (bad, hint) in [
-        (good[..good.len() - 1].to_owned(), "restore the file from git"),
-        (good[..good.len() / 2].to_owned(), "restore the file from git"),
+        (good[..good.len() - 1].to_owned(), "vault git repair"),
+        (good[..good.len() / 2].to_owned(), "vault git repair"),
         (good.replace("set_by = \"alice-laptop\"", "set_by = \"bob\""), "find out who changed it"),
-        (good.replace("version = 1", "version  = 1"), "restore the file from git"),
-        (format!("{good}\n"), "restore the file from git"),
-        (format!("{good}# comment\n"), "restore the file from git"),
-        (good.replace("\n\n[profile", "\n\n# comment\n[profile"), "restore the file from git"),
-        (format!("{good}\n[profile.default]\n"), "restore the file from git"),
+        (good.replace("version = 1", "version  = 1"), "vault git repair"),
+        (format!("{good}\n"), "vault git repair"),
+        (format!("{good}# comment\n"), "vault git repair"),
+        (good.replace("\n\n[profile", "\n\n# comment\n[profile"), "vault git repair"),
+        (format!("{good}\n[profile.default]\n"), "vault git repair"),
         (format!("{good}\n[profile.other]\nepoch = 1\n"), "find out who changed it"),
     ] {
         world.put(&bad);
@@ -106,7 +106,7 @@ fn damaged_cut_off_or_edited_by_hand() {
     // The same section twice, signature and all.
     let section = &good[good.find("\n[profile.default]").unwrap()..];
     world.put(format!("{good}{section}"));
-    refused(&world, "", "restore the file from git");
+    refused(&world, "", "vault git repair");
 }
 
 #[test]

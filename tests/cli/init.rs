@@ -145,7 +145,7 @@ fn gitattributes_keeps_what_it_has() {
         ("*.png binary", "*.png binary\nvault.toml -text merge=vault diff=vault\n"),
         ("*.png binary\n", "*.png binary\nvault.toml -text merge=vault diff=vault\n"),
         ("vault.toml -text\n", "vault.toml -text\nvault.toml -text merge=vault diff=vault\n"),
-        ("vault.toml -text diff=vault merge=vault\n", "vault.toml -text diff=vault merge=vault\n"),
+        ("vault.toml -text merge=vault diff=vault\n", "vault.toml -text merge=vault diff=vault\n"),
     ] {
         let world = World::bare();
         write(&world.project.join(".gitattributes"), before);

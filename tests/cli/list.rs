@@ -1,7 +1,8 @@
 use crate::harness::{World, keys, sorted, write};
 
 /// The keys that scripts rely on.
-pub(crate) const KEYS: [&str; 14] = [
+pub(crate) const KEYS: [&str; 15] = [
+    "last_used",
     "name",
     "profile",
     "state",

@@ -158,7 +158,7 @@ fn refusing_older_files_can_be_configured() {
         .filter(|r| r["outcome"] == "refused")
         .map(|r| r["action"].clone())
         .collect();
-    assert_eq!(refused, ["get", "set", "exec"]);
+    assert_eq!(refused, ["get", "list", "show", "set", "exec"]);
 }
 
 #[test]

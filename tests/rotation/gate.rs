@@ -57,3 +57,26 @@ fn the_warning_names_what_is_late_and_where_to_look() {
         ran.err
     );
 }
+
+#[test]
+fn the_policy_of_a_profile_holds_where_a_secret_says_nothing() {
+    let project = Project::new();
+    let policy = ["profile", "set", "default", "--rotate-every", "30d", "--on-overdue", "refuse", "--owner", "bob"];
+    project.ok(&policy);
+    project.set("KEY", "v", &["--created", "2020-01-01"]);
+    project.set("OWN", "v", &["--created", "2020-01-01", "--no-rotation", "--owner", "alice"]);
+    let due = project.run(&["rotation", "--json"]).json();
+    let of = |n: usize| (due["secrets"][n]["state"].clone(), due["secrets"][n]["owner"].clone());
+    assert_eq!(of(0), ("overdue".into(), "bob".into()));
+    assert_eq!(of(1), ("unmanaged".into(), "alice".into()));
+    assert_eq!(project.run(&["exec", "--", "true"]).code, 125);
+    assert!(project.run(&policy).err.contains("nothing changed"));
+    project.ok(&["profile", "set", "default", "--clear"]);
+    assert_eq!(project.run(&["exec", "--", "true"]).code, 0);
+    for (interval, code) in [("0d", 2), ("-1d", 2), ("3650001d", 2), ("1s", 0)] {
+        assert_eq!(project.run(&["profile", "set", "default", "--rotate-every", interval]).code, code, "{interval}");
+    }
+    assert_eq!(project.run(&["profile", "set", "default"]).code, 2);
+    let ran = project.run(&["profile", "set", "nosuch", "--grace", "1d"]);
+    assert_eq!(ran.code, 3, "{}", ran.err);
+}

@@ -303,3 +303,42 @@ pub(crate) fn section_of<'t>(text: &'t str, profile: &str) -> &'t str {
     let end = text[start..].find("\n\n").map_or(text.len(), |at| start + at + 1);
     &text[start..end]
 }
+
+#[test]
+fn the_logs_at_hand_say_what_was_read_and_take_nothing_off_the_list() {
+    let (world, alice, bob) = team();
+    let logs = world.base().join("logs");
+    std::fs::create_dir_all(logs.join(alice.id())).unwrap();
+    for person in [&alice, &bob] {
+        // What was written so far moves along, or it would count as removed.
+        let name = format!("{}-laptop.jsonl", person.user);
+        let old = person.home.join(".local/state/vault/vaults").join(person.id()).join("audit").join(&name);
+        if old.exists() {
+            std::fs::rename(&old, logs.join(person.id()).join(&name)).unwrap();
+        }
+        person.vault(&["config", "audit_dir", logs.to_str().unwrap()]).ok();
+    }
+    for _ in 0..2 {
+        bob.value("dev", "SECOND").ok();
+    }
+    bob.vault(&["-p", "stage", "exec", "--only", "FIRST", "--", "true"]).ok();
+    let output = alice.vault(&["member", "remove", "bob", "--json"]).ok();
+    let report = output.json();
+    let found: Vec<(&str, &str, u64, bool, bool)> = report["worklist"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| {
+            let (profile, name) = (item["profile"].as_str().unwrap(), item["name"].as_str().unwrap());
+            let read = item["last_read"].as_str().is_some_and(|at| at.ends_with('Z'));
+            (profile, name, item["reads"].as_u64().unwrap(), read, item["log_known"] == true)
+        })
+        .collect();
+    let want = [
+        ("dev", "SECOND", 2, true, true),
+        ("stage", "FIRST", 1, true, true),
+        ("dev", "FIRST", 0, false, true),
+        ("stage", "SECOND", 0, false, true),
+    ];
+    assert_eq!(found, want);
+}

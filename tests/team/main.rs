@@ -5,8 +5,10 @@
 #![expect(clippy::disallowed_methods, reason = "tests prepare files and run programs")]
 
 mod bad_input;
+mod concurrency;
 mod docs;
 mod forgery;
+mod history;
 mod joining;
 mod leaving;
 mod pending;

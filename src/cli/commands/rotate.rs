@@ -212,15 +212,19 @@ fn ask(ui: &mut Ui, args: &Args, members: &Members) -> Result<Values, CommandErr
             Some(_) => input::standard_input(ui, false)?,
             None => {
                 say_where(ui, name, secret);
-                let sure = |value: &SecretValue| matches!(form(name, value), Some(provider::Form::Matches));
+                let sure = |value: &SecretValue| {
+                    detected(name, value).is_some_and(|found| found.form == provider::Form::Matches)
+                };
                 input::ask_until(ui, &format!("New value of {name}"), sure)?.ok_or(CommandError::NoValue)?
             }
         };
         if value.is_empty() {
             return Err(CommandError::EmptyValue);
         }
-        if let Some(provider::Form::Mismatch(mismatch)) = form(name, &value) {
-            ui.warn(&format!("the new value of {name} {mismatch}"));
+        let detected = detected(name, &value);
+        if let Some((provider, provider::Form::Mismatch(mismatch))) = detected.map(|found| (found.provider, found.form))
+        {
+            ui.warn(&format!("{name} does not look like a key of {}: {mismatch}", provider.name));
             if ui.can_ask() && !ui.confirm("Go on with it?").map_err(CommandError::Terminal)? {
                 return Err(CommandError::usage("not confirmed; nothing was changed".to_owned()));
             }
@@ -230,9 +234,9 @@ fn ask(ui: &mut Ui, args: &Args, members: &Members) -> Result<Values, CommandErr
     Ok(values)
 }
 
-fn form(name: &SecretName, value: &SecretValue) -> Option<provider::Form> {
+fn detected(name: &SecretName, value: &SecretValue) -> Option<provider::Detection> {
     // The bytes are looked at for a known form and go nowhere.
-    provider::detect(name.as_str(), Some(value.reveal())).map(|detected| detected.form)
+    provider::detect(name.as_str(), Some(value.reveal()))
 }
 
 /// `late_at`: only what was to be revoked by then.
