@@ -46,6 +46,8 @@ fn different_secrets_merge_rebase_and_pick_without_a_question() {
             assert_eq!(bob.get(name), value, "after {args:?}");
         }
         bob.verify();
+        let records = bob.vault(&["audit", "--action", "merge", "--json"]);
+        assert!(records.contains("\"intent\"") && records.contains("\"done\""), "{records}");
         bob.set("AFTER", "goes on");
         assert!(bob.git(&["status", "--porcelain"]).contains("M vault.toml"));
     }

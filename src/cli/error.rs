@@ -452,10 +452,12 @@ fn hint_for(kind: Kind) -> Option<&'static str> {
         Kind::LineEndings => "add `vault.toml -text` to .gitattributes and check the file out again",
         Kind::ConflictMarkers => "`vault git repair` merges it again from the commits that verify",
         Kind::NotAVault | Kind::Bounds => return None,
-        Kind::Layout => "it is changed with `vault`, not by hand; `vault git repair` puts back what verifies",
+        Kind::Layout => {
+            "restore the file from git, as with `vault git repair`; it is changed with `vault`, not by hand"
+        }
         _ => {
-            "git may have merged it without vault: `vault git repair` merges it again from the commits that verify; \
-             otherwise find out who changed it"
+            "restore the file from git and find out who changed it; if git merged it without vault, \
+             `vault git repair` merges it again from the commits that verify"
         }
     })
 }
