@@ -40,7 +40,7 @@ pub struct Request {
 #[non_exhaustive]
 pub enum RequestError {
     /// Not the form of a request, or cut off.
-    #[error("not a request to join: it begins with vlt-join1 and is one line")]
+    #[error("not a request to join: that is one line, as `vault join` prints it")]
     Malformed,
     /// Changed on the way.
     #[error("the request was changed on its way, or is damaged")]
