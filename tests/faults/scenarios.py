@@ -78,7 +78,7 @@ def scenarios(vault: str) -> list[Scenario]:
     # Another machine of the same person: the vault is known, the state is not.
     forget = ["rm", "-rf", "{home}/.local/state/vault"]
     earlier = ["env", *(f"{name}={value}" for name, value in moved("-2h").items())]
-    founding = {"volatile": UNFOUNDED, "admits": b"could not add `vault.toml` to .gitattributes", "then": ["sh", "-c", again]}
+    founding = {"volatile": UNFOUNDED, "admits": b"could not add the vault file to .gitattributes", "then": ["sh", "-c", again]}
     ran = ["sh", "-c", "test -n \"$OLD\" && : >ran"]
     found = [
         scenario("init", init, setup=[], **founding),
