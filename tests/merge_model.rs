@@ -49,6 +49,8 @@ struct Known {
     /// Tells one stored value from another, also where the bytes are equal.
     stored: String,
     value: String,
+    /// Values before it that this secret still has.
+    kept: Vec<String>,
     version: u64,
     note: Option<u8>,
     every: Option<u8>,
@@ -59,9 +61,15 @@ type State = BTreeMap<usize, Known>;
 
 struct Branch {
     state: State,
-    /// Versions of removed secrets that are still exposed.
-    graves: BTreeMap<usize, u64>,
+    /// Removed secrets that are still exposed.
+    graves: BTreeMap<usize, Grave>,
     vault: Vault,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Grave {
+    version: u64,
+    exposed: BTreeSet<String>,
 }
 
 fn at(second: i64) -> Timestamp {
@@ -104,7 +112,13 @@ fn apply(file: &Path, signer: &Signer<'_>, from: Option<&Branch>, edits: &Edits,
                 let known = Known {
                     stored,
                     value,
-                    version: before.map_or_else(|| graves.get(n).copied().unwrap_or(0), |known| known.version) + 1,
+                    // Three, newest first, where no policy says otherwise.
+                    kept: before
+                        .map(|known| [&known.stored].into_iter().chain(&known.kept).take(3).cloned().collect())
+                        .unwrap_or_default(),
+                    version: before
+                        .map_or_else(|| graves.get(n).map_or(0, |grave| grave.version), |known| known.version)
+                        + 1,
                     note: before.and_then(|known| known.note),
                     every: before.and_then(|known| known.every),
                     exposed: BTreeSet::new(),
@@ -116,7 +130,9 @@ fn apply(file: &Path, signer: &Signer<'_>, from: Option<&Branch>, edits: &Edits,
                 if let Some(known) = state.remove(n)
                     && (graves.contains_key(n) || !known.exposed.is_empty())
                 {
-                    graves.insert(*n, known.version);
+                    let grave = graves.entry(*n).or_default();
+                    grave.version = known.version;
+                    grave.exposed.extend(known.exposed);
                 }
             }
             Edit::Note(note) => {
@@ -156,13 +172,28 @@ fn pick<T: PartialEq + Clone>(base: Option<&T>, ours: &T, theirs: &T) -> Option<
     }
 }
 
+/// A secret that only one side ever had may have the value that leaked on the other before
+/// it was removed there: where a version tells nothing of that, it counts as leaked.
+fn added(only: &Known, graves: [Option<&Grave>; 2]) -> Known {
+    let mut added = only.clone();
+    if graves.iter().flatten().any(|grave| grave.version >= only.version) {
+        added.exposed.extend(graves.iter().flatten().flat_map(|grave| grave.exposed.iter().cloned()));
+    }
+    added
+}
+
 /// What is to become of a secret; `Err` for a conflict.
-fn expected(base: Option<&Known>, ours: Option<&Known>, theirs: Option<&Known>) -> Result<Option<Known>, ()> {
+fn expected(
+    base: Option<&Known>,
+    ours: Option<&Known>,
+    theirs: Option<&Known>,
+    graves: [Option<&Grave>; 2],
+) -> Result<Option<Known>, ()> {
     let but_for_exposure = |known: &Known| Known { exposed: BTreeSet::new(), ..known.clone() };
     match (ours, theirs) {
         (None, None) => Ok(None),
         (Some(only), None) | (None, Some(only)) => match base {
-            None => Ok(Some(only.clone())),
+            None => Ok(Some(added(only, graves))),
             Some(base) if but_for_exposure(base) == but_for_exposure(only) => Ok(None),
             Some(_) => Err(()),
         },
@@ -186,6 +217,7 @@ fn expected(base: Option<&Known>, ours: Option<&Known>, theirs: Option<&Known>) 
             Ok(Some(Known {
                 stored: from.stored.clone(),
                 value: from.value.clone(),
+                kept: from.kept.clone(),
                 version: from.version,
                 note: pick(base.map(|base| &base.note), &ours.note, &theirs.note).ok_or(())?,
                 every: pick(base.map(|base| &base.every), &ours.every, &theirs.every).ok_or(())?,
@@ -248,7 +280,10 @@ fn history(of_base: &Edits, of_ours: &Edits, of_theirs: &Edits, take: &[bool]) {
         .map(|n| match (signed(of_ours, n), signed(of_theirs, n)) {
             (_, false) => Ok(ours.state.get(&n).cloned()),
             (false, true) => Ok(theirs.state.get(&n).cloned()),
-            _ => expected(base.state.get(&n), ours.state.get(&n), theirs.state.get(&n)),
+            _ => {
+                let graves = [ours.graves.get(&n), theirs.graves.get(&n)];
+                expected(base.state.get(&n), ours.state.get(&n), theirs.state.get(&n), graves)
+            }
         })
         .collect();
     let clashes: BTreeSet<_> =
@@ -268,6 +303,9 @@ fn history(of_base: &Edits, of_ours: &Edits, of_theirs: &Edits, take: &[bool]) {
     let merged = merge.sign(&plan, &signer, &memory, None, at(400)).unwrap();
     for n in 0..4 {
         let key = (profile(n), Item::Secret(name(n)));
+        if signed(of_ours, n) && signed(of_theirs, n) {
+            keeps_grave(&merged, n, base.state.get(&n), [ours.graves.get(&n), theirs.graves.get(&n)]);
+        }
         let (ours, theirs) = (ours.state.get(&n), theirs.state.get(&n));
         match (&wanted[n], choices.get(&key)) {
             (Ok(wanted), _) => check(&merged, &signer, n, wanted.as_ref(), true),
@@ -283,10 +321,28 @@ fn history(of_base: &Edits, of_ours: &Edits, of_theirs: &Edits, take: &[bool]) {
                     (taken, _) => taken,
                 };
                 check(&merged, &signer, n, value, false);
-                keeps_both(&merged, &signer, n, taken, other);
+                // Unless the other side changed nothing about it, and the taken one dropped it.
+                let dropped = taken.zip(other).is_some_and(|(taken, other)| {
+                    let both = [&taken.stored].into_iter().chain(&taken.kept).any(|stored| *stored == other.stored);
+                    !both && base.is_some_and(|base| base.stored == other.stored)
+                });
+                if !dropped {
+                    keeps_both(&merged, &signer, n, taken, other);
+                }
             }
             _ => panic!("settled above"),
         }
+    }
+}
+
+/// A removed secret that leaked stays on the worklist, unless what leaked is in the secret.
+fn keeps_grave(vault: &Vault, n: usize, base: Option<&Known>, graves: [Option<&Grave>; 2]) {
+    let section = vault.section(&profile(n)).unwrap();
+    let removed = section.removed().unwrap();
+    for grave in graves.into_iter().flatten().filter(|grave| base.is_none_or(|base| base.version != grave.version)) {
+        let there = removed.get(&name(n)).map(|removed| removed.exposed.iter().map(|e| e.why.to_string()).collect());
+        let there: BTreeSet<String> = there.unwrap_or_default();
+        assert!(there.is_superset(&grave.exposed), "{there:?} {grave:?}");
     }
 }
 
@@ -317,4 +373,20 @@ proptest! {
     ) {
         history(&base, &ours, &theirs, &take);
     }
+}
+
+/// What random edits found once.
+#[test]
+fn histories_that_failed_before() {
+    use Edit::{Expose, Note, Remove, Set};
+    // Removed and set anew on one side, a new note on the other: the value that was
+    // removed on purpose is not brought back, whichever side is taken.
+    for take in [true, false] {
+        let base = vec![(1, Set), (1, Note(1))];
+        history(&base, &vec![(1, Remove), (1, Set)], &vec![(1, Note(0))], &[take; 4]);
+        history(&base, &vec![(1, Note(0))], &vec![(1, Remove), (1, Set)], &[take; 4]);
+    }
+    // Two secrets of one name, and the one that is gone had leaked: it stays on the worklist.
+    history(&Vec::new(), &vec![(1, Set)], &vec![(1, Set), (1, Expose), (1, Remove)], &[true; 4]);
+    history(&Vec::new(), &vec![(1, Set), (1, Set)], &vec![(1, Set), (1, Expose), (1, Remove)], &[true; 4]);
 }

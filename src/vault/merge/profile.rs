@@ -172,7 +172,7 @@ impl Scene {
             }
         }
         for (name, secret) in &mut secrets {
-            raise(name, secret, &mut removed);
+            self.raise(keys, name, secret, &mut removed)?;
         }
         let policy_choice = choices.get(&(self.name.clone(), Item::Policy));
         let (policy, why) = self.policy(policy_choice);
@@ -245,6 +245,47 @@ impl Scene {
             all.extend(kept.map(|kept| (name.clone(), kept)));
         }
         all
+    }
+
+    /// A secret that stays although one side removed it takes its exposure back from the
+    /// tombstone: versions up to the removed one cannot stand beside it. The tombstone
+    /// goes if it is about the ancestor's value. Otherwise it may be about a value that
+    /// this secret never had, so it stays, and the secret is numbered above it.
+    fn raise(
+        &self,
+        keys: Option<&Keys>,
+        name: &SecretName,
+        secret: &mut Secret,
+        removed: &mut BTreeMap<SecretName, Removed>,
+    ) -> Result<(), MergeError> {
+        let Some(tombstone) = removed.get(name).filter(|tombstone| secret.oldest_version() <= tombstone.version) else {
+            return Ok(());
+        };
+        let above = tombstone.version;
+        let earlier = secret.earlier.iter_mut().find(|earlier| earlier.version == above);
+        let list = match earlier {
+            Some(earlier) if secret.version != above => &mut earlier.exposed,
+            _ => &mut secret.exposed,
+        };
+        *list = unite(list, &tombstone.exposed);
+        let base = self.base.as_ref().and_then(|base| base.secrets.get(name));
+        if base.is_some_and(|base| base.version == above) {
+            removed.remove(name);
+            return Ok(());
+        }
+        // Without a key only conflicts are looked for; nothing of this is signed.
+        let Some(keys) = keys else { return Ok(()) };
+        let raise = |version: &mut u64, value: &mut SealedValue| -> Result<(), MergeError> {
+            let opened = keys.open(self, self.team, name, *version, value)?;
+            *version += above;
+            *value = keys.seal(self, name, *version, &opened)?;
+            Ok(())
+        };
+        raise(&mut secret.version, &mut secret.value)?;
+        for earlier in &mut secret.earlier {
+            raise(&mut earlier.version, &mut earlier.value)?;
+        }
+        secret.pending.as_mut().map_or(Ok(()), |pending| raise(&mut pending.version, &mut pending.value))
     }
 
     /// A secret that is gone takes along what the other side learned of its exposure.
@@ -345,19 +386,4 @@ fn join(one: &Removed, other: &Removed) -> Removed {
         provider: newer.provider.clone().or_else(|| one.provider.clone()).or_else(|| other.provider.clone()),
         ..newer.clone()
     }
-}
-
-/// A secret that stays although one side removed it takes its exposure back from the
-/// tombstone: versions below the removed one cannot stand beside it.
-fn raise(name: &SecretName, secret: &mut Secret, removed: &mut BTreeMap<SecretName, Removed>) {
-    let Some(tombstone) = removed.get(name).filter(|tombstone| secret.oldest_version() <= tombstone.version) else {
-        return;
-    };
-    let earlier = secret.earlier.iter_mut().find(|earlier| earlier.version == tombstone.version);
-    let list = match earlier {
-        Some(earlier) if secret.version != tombstone.version => &mut earlier.exposed,
-        _ => &mut secret.exposed,
-    };
-    *list = unite(list, &tombstone.exposed);
-    removed.remove(name);
 }
