@@ -66,6 +66,8 @@ pub(crate) enum CommandError {
     NoPassphrase,
     #[error("the passphrase is empty")]
     EmptyPassphrase,
+    #[error("nothing was entered")]
+    NothingEntered,
     #[error("the value is empty")]
     EmptyValue,
     #[error("the two are not the same; nothing was changed")]
@@ -165,6 +167,11 @@ impl CommandError {
         Self::Usage { message }
     }
 
+    /// What reading an answer failed with.
+    pub(crate) fn terminal(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::UnexpectedEof { Self::NothingEntered } else { Self::Terminal(error) }
+    }
+
     pub(crate) fn damaged_places() -> Self {
         Self::Internal("the list of known places holds something that is no vault id")
     }
@@ -214,6 +221,7 @@ impl CommandError {
             | Self::NoValue
             | Self::NoPassphrase
             | Self::EmptyPassphrase
+            | Self::NothingEntered
             | Self::EmptyValue
             | Self::NotTheSame
             | Self::UnknownProvider

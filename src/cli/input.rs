@@ -48,11 +48,12 @@ pub(crate) fn ask_until(
     prompt: &str,
     sure: impl FnOnce(&SecretValue) -> bool,
 ) -> Result<Option<SecretValue>, CommandError> {
-    let ask = |ui: &mut Ui, prompt: &str| ui.hidden(prompt).map_err(CommandError::Terminal);
+    let ask = |ui: &mut Ui, prompt: &str| ui.hidden(prompt).map_err(CommandError::terminal);
     let Some(first) = ask(ui, prompt)? else { return Ok(None) };
     if !sure(&first) {
         let second = ask(ui, &format!("{prompt}, again"))?.unwrap_or_else(|| SecretValue::new(Vec::new()));
         if !first.same_as(&second) {
+            ui.forget_typed();
             return Err(CommandError::NotTheSame);
         }
     }

@@ -4,6 +4,8 @@
 //! is shown with its control characters escaped; values are written raw and only by
 //! [`Ui::value`].
 
+mod hidden;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -238,8 +240,15 @@ impl Ui {
         if !self.can_ask() {
             return Ok(None);
         }
-        let text = rpassword::prompt_password(format!("{}: ", clean(prompt)))?;
-        Ok(Some(SecretValue::new(text.into_bytes())))
+        hidden::ask(&format!("{}: ", clean(prompt))).map(Some)
+    }
+
+    /// Forgets what was typed ahead: after an answer that ends the command, the rest of a
+    /// paste is not for the shell.
+    pub(crate) fn forget_typed(&self) {
+        if self.can_ask() {
+            hidden::forget_typed();
+        }
     }
 }
 

@@ -31,6 +31,7 @@ pub(crate) fn ask(ui: &mut Ui, label: &str) -> Result<SecretValue, PromptError> 
     match ui.hidden(&capitalized(label)) {
         Ok(Some(passphrase)) => Ok(passphrase),
         Ok(None) => Err(PromptError::Cancelled),
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(PromptError::Cancelled),
         Err(error) => Err(PromptError::Terminal(error)),
     }
 }

@@ -253,6 +253,12 @@ impl World {
         found
     }
 
+    /// Panics if a secret of this world stands in a text.
+    pub(crate) fn assert_hidden(&self, text: &str) {
+        self.assert_secret(text.as_bytes(), "what the terminal showed");
+        self.assert_kept_secret();
+    }
+
     fn assert_secret(&self, bytes: &[u8], what: &str) {
         for canary in self.canaries.borrow().iter() {
             for (form, needle) in forms(canary) {
@@ -340,11 +346,17 @@ impl Run<'_> {
         argv
     }
 
-    /// Starts it and gives the process.
-    pub(crate) fn spawn(&self) -> std::process::Child {
+    /// The command to start, for example on a terminal.
+    pub(crate) fn command(&self) -> Command {
         let argv = self.argv();
         let mut command = Command::new(&argv[0]);
         command.args(&argv[1..]).env_clear().envs(&self.env).current_dir(&self.directory);
+        command
+    }
+
+    /// Starts it and gives the process.
+    pub(crate) fn spawn(&self) -> std::process::Child {
+        let mut command = self.command();
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
     }

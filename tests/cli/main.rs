@@ -18,11 +18,14 @@ mod import;
 mod init;
 mod list;
 mod profile;
+mod prompts;
 mod rm;
 mod secrets;
 mod set;
 mod show;
 mod team;
+#[path = "../terminal/mod.rs"]
+mod terminal;
 mod trust;
 mod verify;
 mod which;

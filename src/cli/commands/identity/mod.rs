@@ -1,0 +1,28 @@
+//! `vault identity`: what this device is, and where it is kept.
+
+mod search;
+mod show;
+
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::ui::Ui;
+
+/// Show this device's identity, and where it is looked for
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Command {
+    Show(show::Args),
+    Where(search::Args),
+}
+
+pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
+    match &args.command {
+        Command::Show(args) => show::run(cx, ui, args),
+        Command::Where(args) => search::run(cx, ui, args),
+    }
+}
