@@ -1,7 +1,7 @@
 //! Entering a vault with this machine: its identity, made if there is none, and its names.
 //! What `init`, `join` and `recover` have in common.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use vault::config::KeptIn;
 use vault::crypto::IdentityKey;
@@ -139,7 +139,8 @@ pub(crate) fn names(
     args: &Args,
     usual: Option<&MemberName>,
 ) -> Result<(MemberName, DeviceName), CommandError> {
-    let user = cx.variables.user().and_then(|user| slug(&user.to_string_lossy()));
+    let user = cx.variables.user().map(|user| user.to_string_lossy().into_owned()).or_else(name_in_passwd);
+    let user = user.and_then(|user| slug(&user));
     let member = match args.member.as_ref().or(usual) {
         Some(member) => member.clone(),
         None => user
@@ -161,6 +162,17 @@ pub(crate) fn names(
         return Err(CommandError::usage("the name `recovery` is reserved".to_owned()));
     }
     Ok((member, device))
+}
+
+/// What passwd(5) calls this user: containers often set no variable that does.
+fn name_in_passwd() -> Option<String> {
+    let uid = rustix::process::getuid().as_raw().to_string();
+    let users = store::read(Path::new("/etc/passwd"), 1 << 20).ok()?;
+    String::from_utf8_lossy(&users).lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid).then(|| name.to_owned())
+    })
 }
 
 /// The letters of a name that names here may have.

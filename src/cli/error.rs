@@ -95,6 +95,8 @@ pub(crate) enum CommandError {
     ConflictingPlaces { path: PathBuf },
     #[error("nothing was changed: {0}")]
     BehindForWriting(vault::Warning),
+    #[error("nothing was changed: a person has to accept the older file, on a terminal")]
+    GoingBackUnconfirmed,
     #[error("no profile {asked}")]
     NoProfile { asked: ProfileName, there: Vec<String> },
     #[error("no secret {name} in profile {profile}")]
@@ -187,7 +189,9 @@ impl CommandError {
             Self::Vault(vault::Error::NoWrite { .. }) => "no-write",
             Self::Vault(vault::Error::NotAdmin(_)) => "not-admin",
             Self::Vault(vault::Error::NotAllowed(_)) => "not-allowed",
-            Self::Vault(vault::Error::Pin(_)) | Self::BehindForWriting(_) => "rollback-or-fork",
+            Self::Vault(vault::Error::Pin(_)) | Self::BehindForWriting(_) | Self::GoingBackUnconfirmed => {
+                "rollback-or-fork"
+            }
             Self::OtherVault { .. } | Self::NotTheVaultAsked { .. } | Self::ConflictingPlaces { .. } => "other-vault",
             Self::UnknownPlace { .. } => "unknown-place",
             Self::Identity(_) | Self::WrongCode => "not-unlocked",
@@ -272,6 +276,7 @@ impl CommandError {
             | Self::ConflictingPlaces { .. }
             | Self::CloneHasVault { .. }
             | Self::BehindForWriting(_)
+            | Self::GoingBackUnconfirmed
             | Self::OtherCheckpoint { .. }
             | Self::Audit(audit::Error::Tampered { .. } | audit::Error::Checkpoint) => Exit::Untrusted,
             Self::Merge(MergeError::Side { .. } | MergeError::Unrelated | MergeError::Behind(_)) => Exit::Untrusted,
@@ -354,8 +359,9 @@ impl CommandError {
                     .into()
             }
             Self::OtherVault { .. } => {
-                "somebody may have replaced the file; if it was meant, move it elsewhere and use it from there".into()
+                "somebody may have replaced the file; if it was meant, accept it with `vault trust`, on a terminal".into()
             }
+            Self::ConflictingPlaces { .. } => "say which one is right with `vault trust`, on a terminal".into(),
             Self::CloneHasVault { .. } => {
                 "take its `vault.toml` from the branch that has it; a second vault belongs into a directory of its own"
                     .into()
@@ -476,6 +482,8 @@ fn identity_hint(error: &identity::Error) -> Option<Cow<'static, str>> {
         I::None { .. } => {
             "`vault identity where` explains the search; `--identity FILE` or VLT_IDENTITY_FILE names a file".into()
         }
+        // The file behind a descriptor has another name.
+        I::Store(store::Error::TooWide { path, .. }) if path.starts_with("/dev") => return None,
         I::Store(store::Error::TooWide { path, .. }) => format!("chmod 600 {}", path.display()).into(),
         I::NoPassphrase { .. } => "set VLT_PASSPHRASE_FILE to a private file that holds it".into(),
         I::Store(store::Error::Missing { .. }) => "`vault identity where` explains the search".into(),

@@ -16,6 +16,7 @@ mod readback;
 mod record;
 mod recovery_code;
 mod stages;
+mod standing;
 mod table;
 mod ui;
 mod unlock;

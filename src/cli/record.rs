@@ -18,6 +18,7 @@ use vault::{AuditHead, DeviceName, ProfileName, SecretName, Section, Signer, Tra
 use super::context::{Actor, Context, Opened};
 use super::error::CommandError;
 use super::exit::Exit;
+use super::standing;
 use super::ui::Ui;
 
 /// Values from which on opening them takes longer than starting a thread: some 0.1 ms.
@@ -274,7 +275,7 @@ impl Context {
     ) -> Result<Edit<T>, CommandError> {
         let mut memory = opened.memory.borrow_mut();
         let mut tx = Transaction::begin(&opened.path, memory.verified(), self.globals.lock_timeout())?;
-        check_standing(tx.vault(), &memory)?;
+        let elsewhere = standing::check(&opened.path, tx.vault(), &memory)?;
         // The change has to be remembered afterwards; where that cannot be, it is not made.
         store::create_private_dir_all(&opened.state)?;
         rustix::fs::access(&opened.state, rustix::fs::Access::WRITE_OK).map_err(|errno| store::Error::Io {
@@ -317,7 +318,17 @@ impl Context {
         if let Some(written) = &written {
             let sections = all_sections(written)?;
             let sections: Vec<&Section<'_>> = sections.iter().collect();
-            if memory.learn(written, &sections, &[]) {
+            // Beside the newest write seen, this one's number is used up all the same.
+            if !elsewhere.is_empty() {
+                memory.reserve(
+                    &sections
+                        .iter()
+                        .copied()
+                        .filter(|section| section.signature().by == actor.device)
+                        .collect::<Vec<_>>(),
+                );
+            }
+            if memory.learn(written, &sections, &[]) | !elsewhere.is_empty() {
                 memory.save(&opened.state, self.globals.lock_timeout()).map_err(vault::Error::from)?;
             }
             if let Some(section) = sections.iter().find(|section| Some(section.name()) == change.profile.as_ref()) {
@@ -328,6 +339,7 @@ impl Context {
         let reason = written.is_none().then(|| "unchanged".to_owned());
         trail.record(&Event { of, clock, reason, ..event(Outcome::Done) }, self.now())?;
         if written.is_some() {
+            standing::say(ui, &elsewhere);
             super::git::install_where_missing(ui, &opened.path);
         }
         Ok(edit)
@@ -441,17 +453,6 @@ fn parent_program() -> Option<String> {
     let path = PathBuf::from(format!("/proc/{parent}/comm"));
     let name = vault::store::read(&path, 64).ok()?;
     Some(String::from_utf8_lossy(&name).trim_end().to_owned())
-}
-
-/// A file that is behind what was seen may be read; nothing is sealed or signed on top of it.
-fn check_standing(vault: &Vault, memory: &vault::Memory) -> Result<(), CommandError> {
-    let sections = all_sections(vault)?;
-    let sections: Vec<&Section<'_>> = sections.iter().collect();
-    let standing = memory.compare(vault, &sections).map_err(vault::Error::from)?;
-    match standing.warnings.into_iter().next() {
-        Some(warning) => Err(CommandError::BehindForWriting(warning)),
-        None => Ok(()),
-    }
 }
 
 pub(crate) fn all_sections(vault: &Vault) -> Result<Vec<Section<'_>>, CommandError> {

@@ -1,12 +1,14 @@
 //! What git has to do with a vault file: its three versions in a conflict, the text that
 //! a diff shows, and the settings of a clone. Git itself is run by the caller.
 
+mod branches;
 mod diff;
 mod install;
 mod sources;
 
 use std::ffi::OsStr;
 
+pub use branches::holder;
 pub use diff::describe;
 pub use install::{attributes_line, has_attributes, quote, settings};
 pub use sources::{Error, Origin, Repair, Sources, repair, unmerged};

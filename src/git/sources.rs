@@ -68,11 +68,11 @@ pub enum Repair {
     Committed(Vec<u8>),
 }
 
-fn words<'a>(arguments: &[&'a str]) -> Vec<&'a OsStr> {
+pub(super) fn words<'a>(arguments: &[&'a str]) -> Vec<&'a OsStr> {
     arguments.iter().map(|word| OsStr::new(*word)).collect()
 }
 
-fn text(git: &Git<'_>, arguments: &[&str]) -> Option<String> {
+pub(super) fn text(git: &Git<'_>, arguments: &[&str]) -> Option<String> {
     let text = String::from_utf8(git(&words(arguments))?).ok()?;
     Some(text.trim_end().to_owned())
 }

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{Error, Origin, Unsupported};
+use super::{Error, Origin, Unsupported, descriptor};
 use crate::clock::Timestamp;
 use crate::crypto::{self, IdentityKey, KdfCost, PublicKey, Recipient, SealedIdentity};
 use crate::secret_value::SecretValue;
@@ -57,13 +57,13 @@ pub struct SealedFile {
 }
 
 impl IdentityFile {
-    /// Reads an identity file of at most 64 KiB.
+    /// Reads an identity file of at most 64 KiB, or a descriptor named `/dev/fd/N`.
     ///
     /// # Errors
     /// [`Error::Store`] if it is missing, not private, not ours, a link or too
     /// large; else those of [`IdentityFile::parse`].
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let bytes = store::read_private(path, MAX_FILE)?;
+        let bytes = descriptor::read_private(path, MAX_FILE)?;
         Self::parse(&bytes, &Origin::File(path.to_path_buf()))
     }
 

@@ -1,6 +1,7 @@
 //! This device's identity: where it is kept, how it is unlocked, and the search for it.
 
 mod code;
+mod descriptor;
 mod file;
 mod ladder;
 mod passphrase;

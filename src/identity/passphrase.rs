@@ -1,15 +1,13 @@
 //! Where a passphrase comes from: a descriptor, a private file, or the terminal.
 
-use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::retry_on_intr;
 use zeroize::Zeroizing;
 
-use super::Error;
+use super::{Error, descriptor};
 use crate::config::Variables;
 use crate::secret_value::SecretValue;
-use crate::store;
 
 /// Longest passphrase from a variable's source, in bytes.
 const MAX_PASSPHRASE: usize = 4096;
@@ -57,7 +55,7 @@ pub fn passphrase(variables: &Variables, prompt: Option<&mut Prompt<'_>>, label:
         (from_descriptor(number)?, DESCRIPTOR)
     } else if let Some(path) = variables.passphrase_file() {
         // Room for the newline.
-        let bytes = store::read_private(&path, MAX_PASSPHRASE as u64 + 1)?;
+        let bytes = descriptor::read_private(&path, MAX_PASSPHRASE as u64 + 1)?;
         (first_line(&bytes, FILE)?, FILE)
     } else if let Some(prompt) = prompt {
         (prompt(label)?, "the terminal")
@@ -81,7 +79,7 @@ fn from_descriptor(number: u32) -> Result<SecretValue, Error> {
         return Err(Error::StandardDescriptor);
     }
     let failed = |reason: std::io::Error| Error::Descriptor { number, reason };
-    let descriptor = open(raw).map_err(failed)?;
+    let descriptor = descriptor::open(raw).map_err(failed)?;
     let mut bytes = Zeroizing::new([0; MAX_PASSPHRASE + 1]);
     let mut filled = 0;
     loop {
@@ -92,30 +90,6 @@ fn from_descriptor(number: u32) -> Result<SecretValue, Error> {
         if count == 0 || line_ends || filled == bytes.len() {
             return first_line(&bytes[..filled], DESCRIPTOR);
         }
-    }
-}
-
-/// A copy of one of our own descriptors, by its number.
-///
-/// Opening `/dev/fd/N` is a copy on macOS; on Linux it opens the file anew,
-/// which fails for sockets and for pipes of another user, so the kernel is
-/// asked for a copy first (`pidfd_getfd`, Linux 5.6; some containers forbid it).
-fn open(raw: i32) -> std::io::Result<OwnedFd> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
-
-        let copy = pidfd_open(getpid(), PidfdFlags::empty())
-            .and_then(|process| pidfd_getfd(process, raw, PidfdGetfdFlags::empty()));
-        match copy {
-            Ok(descriptor) => return Ok(descriptor),
-            Err(Errno::BADF) => return Err(Errno::BADF.into()),
-            Err(_) => {}
-        }
-    }
-    match File::open(format!("/dev/fd/{raw}")) {
-        Err(reason) if reason.kind() == std::io::ErrorKind::NotFound => Err(Errno::BADF.into()),
-        opened => opened.map(OwnedFd::from),
     }
 }
 

@@ -24,7 +24,7 @@ pub use append::Log;
 pub use cell::{MAX_CELL, overwrite_small};
 pub use directory::create_private_dir_all;
 pub use lock::Lock;
-pub use read::{read, read_private};
+pub use read::{read, read_private, read_private_from};
 pub use replace::{Mode, create_new, replace};
 
 /// Why bytes could not be read or written. Each message is complete on its

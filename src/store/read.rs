@@ -8,7 +8,7 @@ use rustix::fs::OFlags;
 use rustix::io::retry_on_intr;
 use zeroize::Zeroizing;
 
-use super::{Error, check_private, open_regular};
+use super::{Error, Kind, check_private, open_regular};
 
 /// Reads a regular file of at most `max` bytes.
 ///
@@ -32,6 +32,23 @@ pub fn read_private(path: &Path, max: u64) -> Result<Zeroizing<Vec<u8>>, Error> 
     let (fd, stat) = open_regular(path, OFlags::RDONLY)?;
     check_private(path, &stat, 0o077)?;
     read_bounded(&fd, u64::try_from(stat.st_size).unwrap_or(0), path, max)
+}
+
+/// As [`read_private`], from a descriptor that the caller was handed: a file like the
+/// above, a pipe or a socket, whose other end chose to give it. `path` is for messages.
+///
+/// # Errors
+/// As [`read_private`]; [`Error::NotRegular`] for directories and devices.
+pub fn read_private_from(fd: &OwnedFd, path: &Path, max: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let stat = rustix::fs::fstat(fd).map_err(|errno| Error::io("read", path, errno))?;
+    match Kind::of(&stat) {
+        Kind::File => {
+            check_private(path, &stat, 0o077)?;
+            read_bounded(fd, u64::try_from(stat.st_size).unwrap_or(0), path, max)
+        }
+        Kind::Fifo | Kind::Socket => read_bounded(fd, 0, path, max),
+        kind => Err(Error::NotRegular { path: path.to_path_buf(), kind }),
+    }
 }
 
 /// Reads to the end. `size` is what the file claims; `/proc` claims zero.

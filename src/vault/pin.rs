@@ -80,6 +80,17 @@ pub enum Warning {
     },
 }
 
+impl Warning {
+    /// The profile that is older, or beside what was seen, where nothing else is wrong.
+    #[must_use]
+    pub fn lagging_profile(&self) -> Option<&ProfileName> {
+        match self {
+            Self::ProfileBehind { profile, .. } | Self::ProfileFork { profile, .. } => Some(profile),
+            Self::TeamBehind { .. } | Self::ProfileTwice { .. } => None,
+        }
+    }
+}
+
 impl std::fmt::Display for Warning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let list = |devices: &[DeviceName]| devices.iter().map(DeviceName::as_str).collect::<Vec<_>>().join(", ");
@@ -198,6 +209,12 @@ impl Memory {
     pub fn writes_seen(&self, profile: &ProfileName, device: &DeviceName) -> u64 {
         let seen = self.profiles.get(profile);
         seen.and_then(|seen| seen.clock.get(device).max(seen.high.get(device))).copied().unwrap_or(0)
+    }
+
+    /// True if this section is the newest write seen of its profile.
+    #[must_use]
+    pub fn is_newest(&self, section: &Section<'_>) -> bool {
+        self.profiles.get(section.name()).is_some_and(|seen| seen.digest == section.digest())
     }
 
     /// Compares a vault with what was seen.

@@ -142,6 +142,12 @@ impl<'a> Section<'a> {
         &self.signature
     }
 
+    /// The line with the signature, the last one: no two writes have the same.
+    #[must_use]
+    pub fn signature_line(&self) -> &'a str {
+        self.text.trim_end().rsplit('\n').next().unwrap_or_default()
+    }
+
     /// Hash of the signed text.
     #[must_use]
     pub fn digest(&self) -> Hash {

@@ -84,3 +84,27 @@ fn what_is_no_usable_identity_is_named_for_what_it_is() {
     crate::harness::write_private(&world.identity_file(), twice);
     world.vault(["get", "K"]).fails_with(4, "a second identity");
 }
+
+#[test]
+fn an_identity_can_come_through_a_descriptor_and_stays_from_the_command() {
+    let (world, value) = World::with_secret("K");
+    let elsewhere = world.home.join("private");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let file = elsewhere.join("key");
+    std::fs::rename(world.identity_file(), &file).unwrap();
+    let file = file.display();
+    for redirection in [format!("5<{file}"), format!("5<<E\n$(cat {file})\nE\n")] {
+        let get = world.run(["get", "K", "--identity", "/dev/fd/5"]).redirect(&redirection).shows_values();
+        assert_eq!(get.output().ok().out(), value, "{redirection}");
+        let script = "test \"$K\" && ! ls /dev/fd/5";
+        let exec = world.run(["--identity", "/dev/fd/5", "exec", "--", "sh", "-c", script]).redirect(&redirection);
+        exec.foreign_stderr().output().ok();
+    }
+    let piped = world.run(["get", "K"]).env("VLT_IDENTITY_FILE", "/dev/stdin").stdin(read(format!("{file}").as_ref()));
+    assert_eq!(piped.shows_values().output().ok().out(), value);
+    set_mode(format!("{file}").as_ref(), 0o644);
+    let wide = world.run(["get", "K", "--identity", "/dev/fd/5"]).redirect(&format!("5<{file}"));
+    wide.output().fails(4, "open to other users", "");
+    world.run(["get", "K", "--identity", "/dev/fd/7"]).output().fails_with(4, "cannot read /dev/fd/7");
+    world.run(["get", "K", "--identity", "/dev/stdin"]).redirect("</dev/zero").output().fails_with(4, "a device");
+}

@@ -62,7 +62,7 @@ fn names_are_checked_and_recovery_is_reserved() {
     ] {
         world.vault(["init", flag, name]).exits(2);
     }
-    world.run(["init"]).without("USER").output().fails_with(2, "--member");
+    world.run(["init"]).env("USER", "日本").output().fails_with(2, "--member");
     world.assert_unchanged(&before);
 }
 
@@ -161,4 +161,12 @@ fn another_file_name_can_be_chosen() {
     assert!(world.project.join("team.toml").exists() && !world.vault_file().exists());
     world.run(["--vault", "team.toml", "set", "K", "-"]).stdin("v").output().ok();
     assert_eq!(world.run(["get", "K"]).env("VLT_FILE", "team.toml").output().ok().stdout, b"v");
+}
+
+#[test]
+fn where_no_variable_names_the_user_the_system_does() {
+    let world = World::bare();
+    let output = world.run(["init", "-n"]).without("USER").without("LOGNAME").output().ok();
+    let name = std::process::Command::new("id").arg("-un").output().unwrap();
+    output.says(&format!("for {}", String::from_utf8_lossy(&name.stdout).trim_end()));
 }

@@ -165,8 +165,9 @@ fn refusing_older_files_can_be_configured() {
 fn going_back_is_accepted_by_a_person_only() {
     let (world, ..) = rolled_back();
     let before = world.snapshot();
-    world.vault(["trust"]).fails_with(5, "older than seen before");
-    world.run(["trust"]).env("VLT_VAULT_ID", world.id()).output().fails_with(5, "older than seen before");
+    let wanted = "a person has to accept the older file, on a terminal";
+    world.vault(["trust"]).fails_with(5, wanted);
+    world.run(["trust"]).env("VLT_VAULT_ID", world.id()).output().fails_with(5, wanted);
     world.assert_unchanged(&before);
 }
 

@@ -11,7 +11,8 @@ use crate::cli::ui::Ui;
 ///
 /// Shows its fingerprint; ask a teammate whether it is the same. Without a
 /// terminal VLT_VAULT_ID must name it. Where the file is older than one seen
-/// before, this is how going back is accepted.
+/// before, or is another vault than this place had, this is how it is accepted:
+/// on a terminal only.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Show what would be trusted, and remember nothing
@@ -35,9 +36,11 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         Known::Unknown => confirm_place(cx, ui, &place, &vault, &path)?,
         Known::Id(known) => {
             let known = known.parse().map_err(|_| CommandError::damaged_places())?;
-            return Err(CommandError::OtherVault { path, known });
+            replace_id(cx, ui, &place, &vault, &path, CommandError::OtherVault { path: path.clone(), known })?;
         }
-        Known::Conflict { .. } => return Err(CommandError::ConflictingPlaces { path }),
+        Known::Conflict { .. } => {
+            replace_id(cx, ui, &place, &vault, &path, CommandError::ConflictingPlaces { path: path.clone() })?;
+        }
     }
     cx.known.set(Some(id));
     let state = cx.directories().vault_state(&text);
@@ -54,6 +57,9 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     }
     for warning in &standing.warnings {
         ui.warn(&warning.to_string());
+    }
+    if !ui.can_ask() {
+        return Err(CommandError::GoingBackUnconfirmed);
     }
     let accepted = ui.confirm("Take this older file as the right one from now on?").map_err(CommandError::Terminal)?;
     if !accepted {
@@ -88,6 +94,31 @@ fn confirm_place(
     }
     cx.trust(place, vault)?;
     cx.note_event(&id, None, None, &Event::new("trust", Outcome::Done)).map(drop)
+}
+
+/// Takes another vault at a place that had one: what an attacker would like to see done, so
+/// that only a person does it. `refusal` is what everybody else is told.
+fn replace_id(
+    cx: &Context,
+    ui: &mut Ui,
+    place: &Place,
+    vault: &Vault,
+    path: &std::path::Path,
+    refusal: CommandError,
+) -> Result<(), CommandError> {
+    if !ui.can_ask() {
+        return Err(refusal);
+    }
+    ui.warn(&refusal.to_string());
+    describe(ui, vault, path);
+    let question = "Ask somebody on the team for the id. Is this the vault to use here from now on?";
+    if !ui.confirm(question).map_err(CommandError::Terminal)? {
+        return Err(refusal);
+    }
+    let id = vault.id();
+    let reason = Some(refusal.to_string().chars().take(1000).collect());
+    cx.note_event(&id, None, None, &Event { reason, ..Event::new("trust", Outcome::Done) })?;
+    Ok(Places::replace_id(cx.directories(), place, &id.to_string())?)
 }
 
 fn describe(ui: &mut Ui, vault: &Vault, path: &std::path::Path) {

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::store;
 
 fn variables(pairs: &[(&str, &str)]) -> Variables {
     Variables::fixed(pairs.iter().map(|(name, value)| (name.into(), value.into())))
