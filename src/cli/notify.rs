@@ -1,13 +1,16 @@
 //! Ways for a reminder to reach a person: standard error, the desktop, a command.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use vault::clock::{Span, Timestamp};
 use vault::rotation::{Item, render};
 use vault::secret_value::SecretValue;
 
+use super::context::Context;
 use super::error::CommandError;
 use super::program::Program;
+use super::time::local_day;
 use super::ui::Ui;
 
 /// Where reminders go.
@@ -35,8 +38,8 @@ impl std::str::FromStr for Channel {
 impl std::fmt::Display for Channel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Stderr => f.write_str("stderr"),
-            Self::Desktop => f.write_str("desktop"),
+            Self::Stderr => f.pad("stderr"),
+            Self::Desktop => f.pad("desktop"),
             Self::Command(line) => write!(f, "command:{line}"),
         }
     }
@@ -44,18 +47,26 @@ impl std::fmt::Display for Channel {
 
 /// Longest that a channel may take.
 const TIMEOUT: Span = Span::from_seconds(30);
+/// Most reminders that one desktop notification spells out.
+const SHOWN: usize = 5;
 
 impl Channel {
     /// Brings the items to their reader, all or none.
-    pub(crate) fn deliver(&self, ui: &mut Ui, items: &[&Item], now: Timestamp) -> Result<(), CommandError> {
+    pub(crate) fn deliver(
+        &self,
+        cx: &Context,
+        ui: &mut Ui,
+        items: &[&Item],
+        now: Timestamp,
+    ) -> Result<(), CommandError> {
         match self {
             Self::Stderr => {
-                items.iter().for_each(|item| ui.remind(&item.sentence(now)));
+                items.iter().for_each(|item| ui.remind(&item.sentence(now, local_day)));
                 Ok(())
             }
-            Self::Desktop => desktop(items, now),
+            Self::Desktop => desktop(cx, items, now),
             Self::Command(line) => {
-                let text: Vec<String> = items.iter().map(|item| item.sentence(now)).collect();
+                let text: Vec<String> = items.iter().map(|item| item.sentence(now, local_day)).collect();
                 let message = Message { text: text.join("\n"), at: now, list: render::json_of(items) };
                 // Serializing our own types to memory cannot fail.
                 let json = serde_json::to_vec(&message).unwrap_or_default();
@@ -77,12 +88,15 @@ struct Message<'a> {
 
 /// `notify-send` (Linux) or `osascript` (macOS). Names are shown; no value is known here.
 #[expect(clippy::disallowed_methods, reason = "the command line is where programs are run from")]
-fn desktop(items: &[&Item], now: Timestamp) -> Result<(), CommandError> {
+fn desktop(cx: &Context, items: &[&Item], now: Timestamp) -> Result<(), CommandError> {
     let title = match items.len() {
         1 => "vault: a secret needs rotation".to_owned(),
         count => format!("vault: {count} secrets need rotation"),
     };
-    let body: Vec<String> = items.iter().take(5).map(|item| item.sentence(now)).collect();
+    let mut body: Vec<String> = items.iter().take(SHOWN).map(|item| item.sentence(now, local_day)).collect();
+    if items.len() > SHOWN {
+        body.push(format!("and {} more: vault rotation", items.len() - SHOWN));
+    }
     let body = body.join("\n");
     let mut command = if cfg!(target_os = "macos") {
         let mut command = Command::new("osascript");
@@ -92,13 +106,12 @@ fn desktop(items: &[&Item], now: Timestamp) -> Result<(), CommandError> {
     } else {
         let mut command = Command::new("notify-send");
         command.args(["--app-name=vault", "--", &title, &body]);
+        // A job of cron has no session; where the one of its user is, is known.
+        if cx.variables.xdg_runtime_dir().is_none() {
+            command.env("XDG_RUNTIME_DIR", format!("/run/user/{}", rustix::process::getuid().as_raw()));
+        }
         command
     };
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let failed = |why: String| CommandError::Program { what: "the desktop notification".to_owned(), why };
-    match status {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(failed(format!("it ended with {status}"))),
-        Err(error) => Err(failed(error.to_string())),
-    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    Program { what: "the desktop notification", line: "", timeout: TIMEOUT }.run(command, 0).map(drop)
 }

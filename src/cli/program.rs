@@ -74,7 +74,8 @@ impl Program<'_> {
         command
     }
 
-    fn run(&self, mut command: Command, max: usize) -> Result<SecretValue, CommandError> {
+    /// Runs a command of ours under the same time limit and bound.
+    pub(crate) fn run(&self, mut command: Command, max: usize) -> Result<SecretValue, CommandError> {
         let deadline = Instant::now().checked_add(Duration::from_secs(self.timeout.seconds()));
         let mut child = command.spawn().map_err(|error| self.failed(&error.to_string()))?;
         drop(command);

@@ -116,6 +116,12 @@ impl Variables {
         self.absolute("XDG_CONFIG_HOME")
     }
 
+    /// `XDG_DATA_HOME`; a relative path is ignored.
+    #[must_use]
+    pub fn xdg_data_home(&self) -> Option<PathBuf> {
+        self.absolute("XDG_DATA_HOME")
+    }
+
     /// `XDG_STATE_HOME`; a relative path is ignored.
     #[must_use]
     pub fn xdg_state_home(&self) -> Option<PathBuf> {

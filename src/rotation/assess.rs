@@ -1,14 +1,17 @@
 //! From what the file says of a secret to its state.
 
-use crate::clock::{Span, Timestamp};
+use crate::clock::Span;
 use crate::provider;
 use crate::vault::{PolicyFields, RotateEvery, Secret};
 
-use super::{Facts, Interval, Policy, Status, status};
+use super::{Facts, Honest, Interval, Policy, State, Status, ahead, status};
 
-/// The state of a secret at `now`: its own policy, then the profile's, then its provider's.
+/// The state of a secret: by its own policy, then the profile's, then its provider's.
+///
+/// A value that was set more than a day ahead of this machine's clock has no age that
+/// could be trusted: one of the two clocks is wrong. It is due, never fresh.
 #[must_use]
-pub fn assess(secret: &Secret, profile: &PolicyFields, now: Timestamp) -> (Policy, Status) {
+pub fn assess(secret: &Secret, profile: &PolicyFields, time: Honest) -> (Policy, Status) {
     let policy = policy_of(secret, profile);
     let facts = Facts {
         value_set_at: secret.set_at,
@@ -16,7 +19,10 @@ pub fn assess(secret: &Secret, profile: &PolicyFields, now: Timestamp) -> (Polic
         expires_at: secret.expires_at,
         exposed: !secret.exposed.is_empty(),
     };
-    let status = status(&policy, &facts, now);
+    let mut status = status(&policy, &facts, time.now);
+    if status.state == State::Fresh && ahead(secret.set_at, time.clock) {
+        status.state = State::Due;
+    }
     (policy, status)
 }
 

@@ -6,7 +6,7 @@ use crate::crypto::Hash;
 use crate::provider::{self, Provider};
 use crate::vault::{Earlier, Exposure, PolicyFields, Rejected, Removed, Scope, Secret, SecretName, Section, Stage};
 
-use super::{Facts, Interval, Line, Policy, State, assess, by_urgency, status};
+use super::{Facts, Honest, Interval, Line, Policy, State, assess, by_urgency, status};
 
 /// What there is to do about a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -51,11 +51,11 @@ pub struct Item {
     pub pending_since: Option<Timestamp>,
 }
 
-/// The due list of some profiles at `now`, most urgent first.
+/// The due list of some profiles, most urgent first.
 ///
 /// # Errors
 /// [`Rejected`] if a secret's text is not canonical.
-pub fn items<'a>(sections: impl IntoIterator<Item = &'a Section<'a>>, now: Timestamp) -> Result<Vec<Item>, Rejected> {
+pub fn items<'a>(sections: impl IntoIterator<Item = &'a Section<'a>>, time: Honest) -> Result<Vec<Item>, Rejected> {
     let mut items = Vec::new();
     for section in sections {
         let profile = section.name().as_str();
@@ -63,9 +63,9 @@ pub fn items<'a>(sections: impl IntoIterator<Item = &'a Section<'a>>, now: Times
             let (name, secret) = secret?;
             let policy = section.policy();
             items.extend(
-                secret.earlier.iter().filter_map(|old| Item::revoke(profile, &name, &secret, policy, old, now)),
+                secret.earlier.iter().filter_map(|old| Item::revoke(profile, &name, &secret, policy, old, time)),
             );
-            items.push(Item::rotate(profile, &name, secret, policy, now));
+            items.push(Item::rotate(profile, &name, secret, policy, time));
         }
         items.extend(section.removed()?.into_iter().map(|(name, removed)| Item::removed(profile, &name, removed)));
     }
@@ -76,8 +76,8 @@ pub fn items<'a>(sections: impl IntoIterator<Item = &'a Section<'a>>, now: Times
 impl Item {
     /// The current value of a secret, whatever its state.
     #[must_use]
-    pub fn rotate(profile: &str, name: &SecretName, secret: Secret, fields: &PolicyFields, now: Timestamp) -> Self {
-        let (policy, status) = assess(&secret, fields, now);
+    pub fn rotate(profile: &str, name: &SecretName, secret: Secret, fields: &PolicyFields, time: Honest) -> Self {
+        let (policy, status) = assess(&secret, fields, time);
         let life = status.due_at.map(|due| Span::from_seconds(due.since(secret.set_at)));
         Self {
             line: Line::new(profile, name.as_str(), &status),
@@ -104,18 +104,18 @@ impl Item {
         secret: &Secret,
         fields: &PolicyFields,
         old: &Earlier,
-        now: Timestamp,
+        time: Honest,
     ) -> Option<Self> {
         let by = old.revoke_by.filter(|_| old.stage == Stage::Previous)?;
         let grace = Span::from_seconds(by.since(old.retired_at));
         let policy = Policy::every(grace);
         let exposed = !old.exposed.is_empty();
         let facts = Facts { value_set_at: old.retired_at, at_least: false, expires_at: None, exposed };
-        let status = status(&policy, &facts, now);
-        let (own, _) = assess(secret, fields, now);
+        let status = status(&policy, &facts, time.now);
+        let (own, _) = assess(secret, fields, time);
         Some(Self {
             line: Line {
-                age_seconds: now.since(old.set_at),
+                age_seconds: time.now.since(old.set_at),
                 at_least: old.age_at_least,
                 ..Line::new(profile, name.as_str(), &status)
             },
@@ -179,9 +179,10 @@ impl Item {
         self.line.state <= State::Overdue || self.line.due_at.is_some_and(|due| due.since(now) <= span.seconds())
     }
 
-    /// What there is to do, in a sentence that names no reason from the file.
+    /// What there is to do, in a sentence that names no reason from the file. `day`
+    /// writes dates: [`day`] in UTC, for machines, or another in the reader's zone.
     #[must_use]
-    pub fn sentence(&self, now: Timestamp) -> String {
+    pub fn sentence(&self, now: Timestamp, day: fn(Timestamp) -> String) -> String {
         let Line { name, profile, .. } = &self.line;
         let date = |at: Option<Timestamp>| at.map(|at| format!(" {}", day(at))).unwrap_or_default();
         let due = self.line.due_at;
@@ -226,7 +227,8 @@ impl Item {
 }
 
 /// `2026-11-22`: the day in UTC.
-pub(super) fn day(at: Timestamp) -> String {
+#[must_use]
+pub fn day(at: Timestamp) -> String {
     at.to_utc().format("%Y-%m-%d").to_string()
 }
 

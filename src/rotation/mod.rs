@@ -15,7 +15,7 @@ mod state;
 
 pub use assess::assess;
 pub use due::{Line, age_text, bar, by_urgency, due_text, sort};
-pub use item::{Item, Task, items};
+pub use item::{Item, Task, day, items};
 pub use policy::{DEFAULT_GRACE, DEFAULT_WARN_AT, Interval, OnOverdue, Policy};
 pub use state::{Facts, Honest, State, Status, ahead, effective_now, refuses, status};
 

@@ -11,6 +11,10 @@ use crate::clock::{Span, Timestamp};
 use super::State;
 use super::item::Item;
 
+/// How long a value that is not there is remembered: on another branch it may be gone
+/// for a while, and what was told is not news when it is back.
+const REMEMBERED: Span = Span::days(90);
+
 /// What was delivered, by channel and value. Its text is JSON.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Delivered {
@@ -19,9 +23,18 @@ pub struct Delivered {
     /// What came of it, by channel: number delivered, or why not.
     #[serde(default)]
     pub last: BTreeMap<String, Outcome>,
-    /// Stages that arrived, by channel and value.
+    /// What each channel was told, by value.
     #[serde(default)]
-    channels: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
+    told: BTreeMap<String, BTreeMap<String, Told>>,
+}
+
+/// What a channel was told about a value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Told {
+    /// When the value was last on the due list.
+    seen: Timestamp,
+    /// Stages that arrived, and when.
+    stages: BTreeMap<String, Timestamp>,
 }
 
 /// How one channel fared in the last run.
@@ -35,31 +48,40 @@ pub enum Outcome {
 }
 
 impl Delivered {
-    /// What `channel` was not told yet. Values that are fresh or unmanaged are no news.
-    pub fn news<'i>(&self, channel: &str, items: &'i [Item]) -> Vec<&'i Item> {
-        let told = self.channels.get(channel);
+    /// What `channel` was not told by `now`. Values that are fresh or unmanaged are no news.
+    ///
+    /// What was told later than `now` was told by a clock that ran ahead, and is told again.
+    pub fn news<'i>(&self, channel: &str, items: &'i [Item], now: Timestamp) -> Vec<&'i Item> {
+        let told = self.told.get(channel);
         let is_news = |item: &&Item| {
             let Some(stage) = stage(item) else { return false };
-            told.and_then(|told| told.get(&value(item))).is_none_or(|stages| !stages.contains(&stage))
+            let at = told.and_then(|told| told.get(&value(item))?.stages.get(&stage));
+            at.is_none_or(|at| *at > now)
         };
         items.iter().filter(is_news).collect()
     }
 
-    /// Records that `channel` was told.
-    pub fn told(&mut self, channel: &str, items: &[&Item]) {
-        let told = self.channels.entry(channel.to_owned()).or_default();
+    /// Records that `channel` was told at `now`.
+    pub fn told(&mut self, channel: &str, items: &[&Item], now: Timestamp) {
+        let told = self.told.entry(channel.to_owned()).or_default();
         for item in items {
             if let Some(stage) = stage(item) {
-                told.entry(value(item)).or_default().insert(stage);
+                let fresh = || Told { seen: now, stages: BTreeMap::new() };
+                told.entry(value(item)).or_insert_with(fresh).stages.insert(stage, now);
             }
         }
     }
 
-    /// Forgets values that are no longer there, so that the record does not grow for ever.
-    pub fn prune(&mut self, items: &[Item]) {
+    /// Forgets values that have not been there for 90 days, so that the record does not
+    /// grow for ever.
+    pub fn prune(&mut self, items: &[Item], now: Timestamp) {
         let there: BTreeSet<String> = items.iter().map(value).collect();
-        for told in self.channels.values_mut() {
-            told.retain(|value, _| there.contains(value));
+        for told in self.told.values_mut() {
+            told.retain(|value, told| {
+                // A time ahead of the clock would be remembered for ever.
+                told.seen = if there.contains(value) { now } else { told.seen.min(now) };
+                now.since(told.seen) < REMEMBERED.seconds()
+            });
         }
     }
 }

@@ -11,6 +11,8 @@ pub struct Job {
     pub id: String,
     /// The program, then its arguments.
     pub command: Vec<String>,
+    /// Where it runs: what a notify command's relative paths start from.
+    pub directory: String,
     /// Where state and configuration are, if not in their usual places.
     pub variables: Vec<(String, String)>,
 }
@@ -36,7 +38,9 @@ impl Job {
             .collect();
         let service = format!(
             "[Unit]\nDescription=Remind of secrets that are due for rotation\n\n\
-             [Service]\nType=oneshot\n{environment}ExecStart={}\n",
+             [Service]\nType=oneshot\nWorkingDirectory={}\n{environment}ExecStart={}\n",
+            // A path, not a word: taken as it is but for specifiers (systemd.exec(5)).
+            self.directory.replace('%', "%%"),
             command.join(" ")
         );
         // Persistent: a run that was missed while the machine was off is made up for.
@@ -63,10 +67,12 @@ impl Job {
              <!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n\
              <plist version=\"1.0\">\n<dict>\n  <key>Label</key><string>{}</string>\n  \
              <key>ProgramArguments</key>\n  <array>\n{strings}  </array>\n  \
+             <key>WorkingDirectory</key><string>{}</string>\n  \
              <key>EnvironmentVariables</key>\n  <dict>\n{variables}  </dict>\n  \
              <key>StartCalendarInterval</key>\n  <dict><key>Hour</key><integer>{HOUR}</integer>\
              <key>Minute</key><integer>0</integer></dict>\n</dict>\n</plist>\n",
-            self.name()
+            self.name(),
+            xml(&self.directory)
         )
     }
 
@@ -76,7 +82,8 @@ impl Job {
         let words = self.variables.iter().map(|(name, value)| format!("{name}={}", shell(value)));
         let words: Vec<String> = words.chain(self.command.iter().map(|word| shell(word))).collect();
         // In a crontab `%` ends the command.
-        format!("0 {HOUR} * * * {} # {}\n", words.join(" ").replace('%', "\\%"), self.name())
+        let line = format!("cd {} && {}", shell(&self.directory), words.join(" "));
+        format!("0 {HOUR} * * * {} # {}\n", line.replace('%', "\\%"), self.name())
     }
 
     /// A crontab with this job's line once, or not at all, and all else as it was.
@@ -133,6 +140,7 @@ mod tests {
             command: ["/opt/my tools/vault", "remind", "--notify", "command:printf '%s' \"$HOME\" & <x>"]
                 .map(str::to_owned)
                 .into(),
+            directory: "/my project/100%".to_owned(),
             variables: vec![("VLT_STATE_DIR".to_owned(), "/st ate".to_owned())],
         }
     }
@@ -147,12 +155,13 @@ mod tests {
             "{service}"
         );
         assert!(service.contains("Environment=\"VLT_STATE_DIR=/st ate\"\n"));
+        assert!(service.contains("WorkingDirectory=/my project/100%%\n"));
         assert_eq!(path, Path::new("/u/vault-remind-abcd1234.timer"));
         assert!(timer.contains("Persistent=true"));
         assert!(job().launchd().contains("&amp; &lt;x&gt;</string>"));
         assert_eq!(
             job().cron(),
-            "0 9 * * * VLT_STATE_DIR='/st ate' '/opt/my tools/vault' remind --notify 'command:printf '\\''\\%s'\\'' \"$HOME\" & <x>' # vault-remind-abcd1234\n"
+            "0 9 * * * cd '/my project/100\\%' && VLT_STATE_DIR='/st ate' '/opt/my tools/vault' remind --notify 'command:printf '\\''\\%s'\\'' \"$HOME\" & <x>' # vault-remind-abcd1234\n"
         );
     }
 

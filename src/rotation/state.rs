@@ -60,8 +60,22 @@ pub struct Status {
 pub struct Honest {
     /// The later of the clock and the newest signed time.
     pub now: Timestamp,
-    /// Whether the clock is behind that signed time.
-    pub behind: bool,
+    /// What the clock of this machine says.
+    pub clock: Timestamp,
+}
+
+impl Honest {
+    /// Whether the clock is behind the newest signed time.
+    #[must_use]
+    pub fn is_behind(self) -> bool {
+        self.clock < self.now
+    }
+
+    /// Whether the clock is so far behind that whoever signed is to be named.
+    #[must_use]
+    pub fn is_far_behind(self) -> bool {
+        ahead(self.now, self.clock)
+    }
 }
 
 /// How far a signed time may be ahead of the clock before it is called out.
@@ -139,11 +153,8 @@ fn life_used(set_at: Timestamp, due_at: Timestamp, now: Timestamp) -> f32 {
 /// time on record where the clock is behind it. Nothing becomes fresh because
 /// the clock moved back.
 #[must_use]
-pub fn effective_now(now: Timestamp, newest_signed: Option<Timestamp>) -> Honest {
-    match newest_signed {
-        Some(signed) if signed > now => Honest { now: signed, behind: true },
-        _ => Honest { now, behind: false },
-    }
+pub fn effective_now(clock: Timestamp, newest_signed: Timestamp) -> Honest {
+    Honest { now: clock.max(newest_signed), clock }
 }
 
 /// Whether a policy refuses the use of a value that was due at `due`: from the end

@@ -118,6 +118,7 @@ class Scenario:
     volatile: list[str] = field(default_factory=list)  # patterns of files that may come and go
     patience: float = 1.0
     everywhere: bool = False  # also opens and closes outside of the tree
+    alone: bool = False  # only calls of the command itself, not of the programs that it starts
     changes: bool = True  # False: the command uses something, and `states` stays the same
     prints: bool = False  # True: to print a canary is the purpose of the command
     admits: bytes = b""  # words in a warning after which exit 0 is right although a flush failed
@@ -200,9 +201,12 @@ class Worker:
     def traced(self, *options: str) -> tuple[subprocess.CompletedProcess, list[Call], str]:
         log = self.base / "strace.log"
         log.unlink(missing_ok=True)
+        follow = () if self.scenario.alone else ("-f",)
         done = self.tree.run(self.scenario.command, self.scenario.stdin,
-                             ("strace", "-f", "-y", "-qq", "-o", str(log), *options, "--"))
+                             ("strace", *follow, "-y", "-qq", "-o", str(log), *options, "--"))
         text = log.read_text(errors="replace")
+        if self.scenario.alone:  # strace names the process only where it follows several
+            text = "".join("1 " + line for line in text.splitlines(keepends=True))
         return done, parse(text), text
 
     def points(self, kills: bool, errors: bool) -> list[Point]:

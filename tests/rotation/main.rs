@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::disallowed_methods, reason = "tests prepare files and run programs")]
 
+mod clocks;
 mod formats;
 mod gate;
 mod harness;
@@ -11,4 +12,6 @@ mod listing;
 mod postgres;
 mod remind;
 mod rotate;
+mod schedule;
 mod versions;
+mod year;

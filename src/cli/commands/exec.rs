@@ -1,12 +1,11 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
-use vault::clock::Timestamp;
 use vault::crypto::SealedValue;
 use vault::exec::environment::Environment;
 use vault::exec::sealed_file::SealedFile;
 use vault::exec::{launch, process, program};
-use vault::rotation;
+use vault::rotation::{self, Honest};
 use vault::secret_value::SecretValue;
 use vault::{Earlier, Effective, PolicyFields, Secret, SecretName, Text};
 
@@ -14,6 +13,7 @@ use crate::cli::args::Pair;
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::record::{Use, name_overrides};
+use crate::cli::time::Newest;
 use crate::cli::ui::Ui;
 
 /// Run a command with secrets in its environment
@@ -104,8 +104,11 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let opened = cx.open(ui)?;
     let effective = cx.effective(ui, &opened, &profile)?;
     let newest = opened.vault.newest_signed(effective.sections().iter());
-    let now = rotation::effective_now(cx.now(), Some(newest)).now;
-    let wanted = select(cx, ui, args, &effective, &program, now)?;
+    let time = rotation::effective_now(cx.now(), newest);
+    if time.is_far_behind() {
+        Newest::signed(&opened.vault, effective.sections()).say(cx, ui, &opened);
+    }
+    let wanted = select(cx, ui, args, &effective, &program, time)?;
     let late = late(&wanted);
     warn_of_age(cx, ui, &opened, &late);
     let stale: Vec<SecretName> = late.iter().filter(|late| late.refused).map(|late| late.name.clone()).collect();
@@ -228,7 +231,7 @@ fn select(
     args: &Args,
     effective: &Effective<'_>,
     program: &program::Program,
-    now: Timestamp,
+    time: Honest,
 ) -> Result<Vec<Wanted>, CommandError> {
     let profile = cx.profile();
     let policy = |section: usize| effective.sections()[section].policy();
@@ -248,7 +251,7 @@ fn select(
         for name in &args.only {
             let (section, secret) = find(name)?;
             check_scope(name, &secret, program)?;
-            wanted.push(Wanted::new(name.clone(), section, secret, policy(section), now));
+            wanted.push(Wanted::new(name.clone(), section, secret, policy(section), time));
         }
     } else {
         for secret in effective.secrets() {
@@ -257,7 +260,7 @@ fn select(
                 continue;
             }
             if in_scope(&secret, program) {
-                wanted.push(Wanted::new(name, section, secret, policy(section), now));
+                wanted.push(Wanted::new(name, section, secret, policy(section), time));
             } else if args.require.contains(&name) {
                 check_scope(&name, &secret, program)?;
             } else {
@@ -274,7 +277,7 @@ fn select(
         if pair.previous && previous.is_none() {
             return Err(CommandError::NoPrevious(pair.secret.clone()));
         }
-        let mut chosen = Wanted::new(pair.secret.clone(), section, secret, policy(section), now);
+        let mut chosen = Wanted::new(pair.secret.clone(), section, secret, policy(section), time);
         if let Some(Earlier { version, value, .. }) = previous {
             chosen = Wanted { version, value, late: None, previous: true, ..chosen };
         }
@@ -297,8 +300,9 @@ fn select(
 
 impl Wanted {
     /// The current value of a secret, in a variable of its name.
-    fn new(name: SecretName, section: usize, secret: Secret, policy: &PolicyFields, now: Timestamp) -> Self {
-        let (policy, status) = rotation::assess(&secret, policy, now);
+    fn new(name: SecretName, section: usize, secret: Secret, policy: &PolicyFields, time: Honest) -> Self {
+        let (policy, status) = rotation::assess(&secret, policy, time);
+        let now = time.now;
         // Exposed or not, what is over its date is late.
         let late = status.due_at.filter(|due| *due <= now).map(|due| Late {
             name: name.clone(),

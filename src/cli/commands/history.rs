@@ -1,10 +1,10 @@
 use vault::clock::Timestamp;
 use vault::{Exposure, Secret, SecretName, Stage};
 
-use super::rotation::local_day;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::table::{Cell, Table};
+use crate::cli::time::local_day;
 use crate::cli::ui::{Tone, Ui};
 
 /// List the versions of a secret that are kept, newest first

@@ -1,10 +1,11 @@
 use vault::clock::Timestamp;
-use vault::rotation::{self, Line, State};
+use vault::rotation::{self, Honest, Line, State};
 use vault::{Exposure, Scope, Secret, SecretName, provider};
 
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::table::{Cell, Table};
+use crate::cli::time::Newest;
 use crate::cli::ui::{Tone, Ui};
 
 /// List secrets, most urgent first
@@ -21,20 +22,14 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let opened = cx.open(ui)?;
     let profile = cx.profile();
     let effective = cx.effective(ui, &opened, &profile)?;
-    let newest = opened.vault.newest_signed(effective.sections().iter());
-    let honest = rotation::effective_now(cx.now(), Some(newest));
-    if honest.behind && newest.since(cx.now()) > 60 {
-        ui.warn(&format!(
-            "the clock of this machine is behind {newest}, the newest time on record; ages count from there"
-        ));
-    } else if rotation::ahead(newest, cx.now()) {
-        ui.warn(&format!("something in the vault is signed as of {newest}, which is more than a day ahead"));
-    }
+    let newest = Newest::signed(&opened.vault, effective.sections()).with_values(effective.sections())?;
+    let time = newest.time(cx);
+    newest.say(cx, ui, &opened);
     let mut entries = Vec::new();
     for secret in effective.secrets() {
         let (name, position, secret) = secret?;
         let section = &effective.sections()[position];
-        entries.push(Entry::new(&name, section.name().as_str(), section.policy(), secret, honest.now));
+        entries.push(Entry::new(&name, section.name().as_str(), section.policy(), secret, time));
     }
     entries.sort_by(|a, b| rotation::by_urgency(&a.line, &b.line));
     if args.json {
@@ -55,7 +50,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
             Cell::toned(Tone::Bold, line.name.clone()),
             Cell::toned(tone, line.state.to_string()),
             Cell::new(rotation::age_text(line.age_seconds, line.at_least)),
-            Cell::toned(tone, rotation::due_text(line.due_at, honest.now)),
+            Cell::toned(tone, rotation::due_text(line.due_at, time.now)),
             Cell::toned(tone, rotation::bar(line.life_used, 8).trim_end()),
             Cell::new(entry.secret.provider.as_ref().map_or("", |provider| provider.as_str())),
             Cell::toned(Tone::Faint, scope_text(&entry.secret.scope)),
@@ -79,9 +74,9 @@ impl Entry {
         profile: &str,
         policy: &vault::PolicyFields,
         secret: Secret,
-        now: Timestamp,
+        time: Honest,
     ) -> Self {
-        let (policy, status) = rotation::assess(&secret, policy, now);
+        let (policy, status) = rotation::assess(&secret, policy, time);
         Self { line: Line::new(profile, name.as_str(), &status), secret, policy }
     }
 

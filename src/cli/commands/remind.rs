@@ -10,6 +10,7 @@ use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::notify::Channel;
+use crate::cli::time::local_day;
 use crate::cli::ui::Ui;
 
 /// Deliver what is new on the due list
@@ -72,13 +73,13 @@ fn deliver(
     // Two at a time would each deliver the same.
     let _lock = store::Lock::acquire(&directory, cx.globals.lock_timeout())?;
     let mut delivered = load(&directory)?;
-    delivered.prune(&items);
+    delivered.prune(&items, now);
     let mut failed = false;
     let mut printed: Option<Vec<Item>> = None;
     delivered.last.clear();
     for channel in channels {
         let label = channel.to_string();
-        let news = delivered.news(&label, &items);
+        let news = delivered.news(&label, &items, now);
         let mut shown: Vec<Item> = news.iter().map(|item| (*item).clone()).collect();
         if args.alias {
             shown.iter_mut().for_each(|item| item.alias(&opened.vault.id()));
@@ -88,13 +89,13 @@ fn deliver(
             printed = Some(shown.iter().map(|item| (*item).clone()).collect());
         }
         if args.dry_run {
-            shown.iter().for_each(|item| ui.note(&format!("would tell {label}: {}", item.sentence(now))));
+            shown.iter().for_each(|item| ui.note(&format!("would tell {label}: {}", item.sentence(now, local_day))));
             continue;
         }
-        let outcome = if shown.is_empty() { Ok(()) } else { channel.deliver(ui, &shown, now) };
+        let outcome = if shown.is_empty() { Ok(()) } else { channel.deliver(cx, ui, &shown, now) };
         let outcome = match outcome {
             Ok(()) => {
-                delivered.told(&label, &news);
+                delivered.told(&label, &news, now);
                 Outcome::Delivered(news.len())
             }
             Err(error) => {
@@ -104,13 +105,12 @@ fn deliver(
             }
         };
         delivered.last.insert(label, outcome);
+        // Before the next channel: what arrived must not come again because that one ended us.
+        delivered.last_run = Some(cx.now());
+        save(&directory, &delivered)?;
     }
     if let Some(printed) = &printed {
         ui.json(&render::json(printed));
-    }
-    if !args.dry_run {
-        delivered.last_run = Some(cx.now());
-        save(&directory, &delivered)?;
     }
     Ok(failed)
 }

@@ -1,6 +1,5 @@
 use std::path::{Path, PathBuf};
 
-use chrono::TimeZone;
 use vault::clock::{Span, Timestamp};
 use vault::rotation::{self, Item, State, Task, render};
 use vault::store;
@@ -10,6 +9,7 @@ use crate::cli::context::{Context, Opened, all_profiles};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::table::{Cell, Table};
+use crate::cli::time::{Newest, local_day};
 use crate::cli::ui::{Tone, Ui};
 
 /// Show which secrets are due for rotation, of every profile, most urgent first
@@ -116,17 +116,16 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
 /// the clock cannot be right.
 pub(super) fn due_list(cx: &Context, ui: &mut Ui, opened: &Opened) -> Result<(Vec<Item>, Timestamp), CommandError> {
     let sections = cx.sections(ui, opened, &all_profiles(opened))?;
-    let newest = opened.vault.newest_signed(sections.iter());
-    let honest = rotation::effective_now(cx.now(), Some(newest));
-    if honest.behind && newest.since(cx.now()) > 60 {
-        let ahead = rotation::ahead(newest, cx.now());
-        let by = sections.iter().find(|section| section.signature().at == newest).filter(|_| ahead);
-        let by = by.map_or_else(String::new, |section| format!(", signed by {}", section.signature().by));
-        ui.warn(&format!(
-            "the clock of this machine is behind {newest}, the newest time on record{by}; ages count from there"
-        ));
+    let mut newest = Newest::signed(&opened.vault, &sections);
+    let mut time = newest.time(cx);
+    let mut items = rotation::items(&sections, time)?;
+    if items.iter().filter_map(|item| item.set_at).any(|at| at > time.now) {
+        newest = newest.with_values(&sections)?;
+        time = newest.time(cx);
+        items = rotation::items(&sections, time)?;
     }
-    Ok((rotation::items(&sections, honest.now)?, honest.now))
+    newest.say(cx, ui, opened);
+    Ok((items, time.now))
 }
 
 fn table(ui: &mut Ui, items: &[Item], now: Timestamp) {
@@ -173,11 +172,6 @@ fn why(item: &Item) -> String {
         parts.push(format!("rotation unfinished since {}", local_day(since)));
     }
     parts.join("; ")
-}
-
-/// The day in the zone of this machine.
-pub(super) fn local_day(at: Timestamp) -> String {
-    chrono::Local.from_utc_datetime(&at.to_utc().naive_utc()).format("%Y-%m-%d").to_string()
 }
 
 fn write(cx: &Context, file: &Path, text: &str) -> Result<(), CommandError> {

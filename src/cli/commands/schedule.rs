@@ -1,18 +1,18 @@
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
-use vault::clock::Span;
+use vault::clock::{Span, Timestamp};
+use vault::rotation::age_text;
 use vault::rotation::remind::{Outcome, is_time};
 use vault::rotation::schedule::Job;
-use vault::store;
 
 use super::remind;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::notify::Channel;
-use crate::cli::ui::Ui;
+use crate::cli::scheduler::Scheduler;
+use crate::cli::time::local_time;
+use crate::cli::ui::{Tone, Ui};
 
 /// Have the system remind of what is due, once a day
 #[derive(clap::Args, Debug)]
@@ -25,7 +25,8 @@ pub(crate) struct Args {
 enum What {
     /// Write and enable a systemd user timer, a launchd agent or a crontab line
     Install {
-        /// Where reminders go: stderr, desktop or command:COMMAND [default: desktop]
+        /// Where reminders go: stderr, desktop, or command:COMMAND, which runs in the
+        /// directory of the vault file [default: the setting `notify`, or desktop]
         #[arg(long, value_name = "CHANNEL")]
         notify: Vec<Channel>,
 
@@ -69,16 +70,8 @@ enum What {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Scheduler {
-    /// A timer of this user's systemd
-    Systemd,
-    /// An agent of launchd, on macOS
-    Launchd,
-    /// A line in this user's crontab
-    Cron,
-}
+/// A daily job that has not run for this long does not run: two nights off are made up for.
+const LATE: Span = Span::days(3);
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
     match &args.command {
@@ -98,10 +91,9 @@ fn install(
     print: bool,
 ) -> Result<(), CommandError> {
     let job = job(cx, ui, notify, alias)?;
-    let scheduler = with.or_else(found).ok_or(CommandError::NoScheduler)?;
-    let files = files(cx, &job, scheduler)?;
+    let scheduler = with.or_else(Scheduler::found).ok_or(CommandError::NoScheduler)?;
     if print {
-        for (path, text) in &files {
+        for (path, text) in scheduler.files(cx, &job)? {
             ui.line(&format!("# {}", path.display()));
             text.lines().for_each(|line| ui.line(line));
         }
@@ -110,68 +102,27 @@ fn install(
         }
         return Ok(());
     }
-    for (path, text) in &files {
-        let directory = path.parent().unwrap_or(Path::new("/"));
-        store::create_private_dir_all(directory)?;
-        let _lock = store::Lock::acquire(directory, cx.globals.lock_timeout())?;
-        store::replace(path, text.as_bytes(), store::Mode::Shared)?;
-    }
-    let name = job.name();
-    match scheduler {
-        Scheduler::Systemd => {
-            system("systemctl", &["--user", "daemon-reload"], None)?;
-            system("systemctl", &["--user", "enable", "--now", &format!("{name}.timer")], None)?;
-        }
-        Scheduler::Launchd => {
-            let path = files[0].0.display().to_string();
-            system("launchctl", &["load", "-w", &path], None)?;
-        }
-        Scheduler::Cron => {
-            let crontab = crontab();
-            system("crontab", &["-"], Some(&job.in_crontab(&crontab, true)))?;
-        }
-    }
-    ui.note(&format!("reminders come once a day by {}; `vault schedule status` tells how it goes", word(scheduler)));
+    scheduler.install(cx, &job)?;
+    ui.note(&format!("reminders come once a day by {}; `vault schedule status` tells how it goes", scheduler.word()));
     Ok(())
 }
 
 fn uninstall(cx: &Context, ui: &mut Ui, print: bool) -> Result<(), CommandError> {
     let job = job(cx, ui, &[], false)?;
-    let there = installed(cx, &job)?;
+    let there = Scheduler::installed(cx, &job)?;
     if there.is_empty() {
         ui.note("nothing is installed for this vault");
-        return Ok(());
     }
     for scheduler in there {
-        let files = files(cx, &job, scheduler)?;
         if print {
-            files.iter().for_each(|(path, _)| ui.line(&path.display().to_string()));
+            scheduler.files(cx, &job)?.iter().for_each(|(path, _)| ui.line(&path.display().to_string()));
             if scheduler == Scheduler::Cron {
                 ui.line(&format!("the line of the crontab that ends in # {}", job.name()));
             }
             continue;
         }
-        // A scheduler that is gone must not keep its files in place: told, not fatal.
-        let disabled = match scheduler {
-            Scheduler::Systemd => {
-                system("systemctl", &["--user", "disable", "--now", &format!("{}.timer", job.name())], None)
-            }
-            Scheduler::Launchd => system("launchctl", &["unload", "-w", &files[0].0.display().to_string()], None),
-            Scheduler::Cron => system("crontab", &["-"], Some(&job.in_crontab(&crontab(), false))),
-        };
-        if let Err(error) = &disabled {
-            ui.warn(&error.to_string());
-        }
-        for (path, _) in &files {
-            remove(path)?;
-            // What enabling left, should systemctl not have run.
-            let wants = path.parent().unwrap_or(Path::new("/")).join("timers.target.wants");
-            remove(&wants.join(path.file_name().unwrap_or_default()))?;
-        }
-        if scheduler == Scheduler::Systemd && disabled.is_ok() {
-            system("systemctl", &["--user", "daemon-reload"], None)?;
-        }
-        ui.note(&format!("removed from {}", word(scheduler)));
+        scheduler.uninstall(cx, ui, &job)?;
+        ui.note(&format!("removed from {}", scheduler.word()));
     }
     Ok(())
 }
@@ -179,7 +130,9 @@ fn uninstall(cx: &Context, ui: &mut Ui, print: bool) -> Result<(), CommandError>
 #[derive(serde::Serialize)]
 struct Status {
     installed: Vec<Scheduler>,
-    last_run: Option<vault::clock::Timestamp>,
+    last_run: Option<Timestamp>,
+    /// True if something is installed and has not run for days.
+    late: bool,
     channels: std::collections::BTreeMap<String, Outcome>,
 }
 
@@ -187,25 +140,37 @@ fn status(cx: &Context, ui: &mut Ui, json: bool) -> Result<(), CommandError> {
     let opened = cx.open(ui)?;
     let job = job(cx, ui, &[], false)?;
     let record = remind::load(&opened.state.join("remind"))?;
-    let status = Status { installed: installed(cx, &job)?, last_run: record.last_run, channels: record.last };
+    let installed = Scheduler::installed(cx, &job)?;
+    let since = record.last_run.map(|at| cx.now().since(at));
+    let late = !installed.is_empty() && since.is_some_and(|since| since >= LATE.seconds());
+    let status = Status { installed, last_run: record.last_run, late, channels: record.last };
     let failed = status.channels.values().any(|outcome| matches!(outcome, Outcome::Failed(_)));
     if json {
         ui.json(&status);
     } else {
-        let words: Vec<&str> = status.installed.iter().map(|scheduler| word(*scheduler)).collect();
+        let words: Vec<&str> = status.installed.iter().map(|scheduler| scheduler.word()).collect();
         let words =
             if words.is_empty() { "nothing (see `vault schedule install`)".to_owned() } else { words.join(", ") };
         ui.line(&format!("installed  {words}"));
-        ui.line(&format!("last run   {}", status.last_run.map_or_else(|| "never".to_owned(), |at| at.to_string())));
+        let ago = |since: u64| match age_text(since, false).as_str() {
+            "today" => "today".to_owned(),
+            age => format!("{age} ago"),
+        };
+        let ran = status.last_run.zip(since).map(|(at, since)| format!("{} ({})", local_time(at), ago(since)));
+        ui.line(&format!("last run   {}", ran.unwrap_or_else(|| "never".to_owned())));
         for (channel, outcome) in &status.channels {
-            let text = match outcome {
-                Outcome::Delivered(count) => format!("delivered {count}"),
-                Outcome::Failed(why) => format!("failed: {why}"),
+            let (tone, text) = match outcome {
+                Outcome::Delivered(0) => (Tone::Faint, "nothing new".to_owned()),
+                Outcome::Delivered(count) => (Tone::Good, format!("delivered {count}")),
+                Outcome::Failed(why) => (Tone::Bad, format!("{why}; tried again next time")),
             };
-            ui.line(&format!("{channel}  {text}"));
+            ui.line(&format!("{channel:<9}  {}", ui.paint(tone, &text)));
         }
     }
-    if failed { Err(CommandError::Said(Exit::Found)) } else { Ok(()) }
+    if late {
+        ui.warn("what is installed has not run for days; look whether its scheduler still does");
+    }
+    if failed || late { Err(CommandError::Said(Exit::Found)) } else { Ok(()) }
 }
 
 /// Looks at the clock once a minute, so that one that was moved is noticed.
@@ -237,115 +202,26 @@ fn job(cx: &Context, ui: &mut Ui, notify: &[Channel], alias: bool) -> Result<Job
     };
     let program = std::env::current_exe().map_err(CommandError::WorkingDirectory)?;
     let file = std::fs::canonicalize(&opened.path).map_err(CommandError::WorkingDirectory)?;
+    let directory = text(file.parent().unwrap_or(&file).to_path_buf())?;
     let words = [text(program)?, "--no-input".to_owned(), "--vault".to_owned(), text(file)?, "remind".to_owned()];
     let mut command: Vec<String> = words.into();
-    let channels = if notify.is_empty() { vec![Channel::Desktop] } else { notify.to_vec() };
-    for channel in channels {
+    // With a setting it is left to say where they go, also when it changes.
+    let usual = cx.settings().notify().is_none().then_some(Channel::Desktop);
+    for channel in notify.iter().chain(usual.as_ref().filter(|_| notify.is_empty())) {
         command.extend(["--notify".to_owned(), channel.to_string()]);
     }
     command.extend(alias.then(|| "--alias".to_owned()));
-    let mut variables = Vec::new();
-    for (name, path) in [("VLT_STATE_DIR", cx.variables.state_dir()), ("VLT_CONFIG_DIR", cx.variables.config_dir())] {
-        if let Some(path) = path {
-            let path = std::path::absolute(&path).map_err(CommandError::WorkingDirectory)?;
-            variables.push((name.to_owned(), text(path)?));
-        }
+    // A scheduler has none of the variables that moved these.
+    let (variables, ours) = (&cx.variables, cx.directories());
+    let moved = [
+        ("VLT_STATE_DIR", variables.state_dir().or(variables.xdg_state_home()), &ours.state),
+        ("VLT_CONFIG_DIR", variables.config_dir().or(variables.xdg_config_home()), &ours.config),
+    ];
+    let mut passed = Vec::new();
+    for (name, _, path) in moved.into_iter().filter(|(_, moved, _)| moved.is_some()) {
+        let path = std::path::absolute(path).map_err(CommandError::WorkingDirectory)?;
+        passed.push((name.to_owned(), text(path)?));
     }
     let id = opened.vault.id().to_string()[..8].to_owned();
-    Ok(Job { id, command, variables })
-}
-
-fn files(cx: &Context, job: &Job, scheduler: Scheduler) -> Result<Vec<(PathBuf, String)>, CommandError> {
-    let home = cx.directories().home.clone().ok_or(CommandError::NoScheduler)?;
-    Ok(match scheduler {
-        Scheduler::Systemd => {
-            let config = cx.variables.xdg_config_home().unwrap_or_else(|| home.join(".config"));
-            job.systemd(&config.join("systemd/user")).into()
-        }
-        Scheduler::Launchd => {
-            vec![(home.join("Library/LaunchAgents").join(format!("{}.plist", job.name())), job.launchd())]
-        }
-        Scheduler::Cron => Vec::new(),
-    })
-}
-
-fn installed(cx: &Context, job: &Job) -> Result<Vec<Scheduler>, CommandError> {
-    let mut there = Vec::new();
-    for scheduler in [Scheduler::Systemd, Scheduler::Launchd] {
-        if files(cx, job, scheduler)?.iter().any(|(path, _)| path.exists()) {
-            there.push(scheduler);
-        }
-    }
-    let crontab = crontab();
-    if job.in_crontab(&crontab, false) != crontab {
-        there.push(Scheduler::Cron);
-    }
-    Ok(there)
-}
-
-/// The scheduler that runs for this user.
-fn found() -> Option<Scheduler> {
-    if cfg!(target_os = "macos") {
-        return Some(Scheduler::Launchd);
-    }
-    if system("systemctl", &["--user", "show-environment"], None).is_ok() {
-        return Some(Scheduler::Systemd);
-    }
-    // Without a crontab yet `crontab -l` fails, so that it runs at all has to do.
-    output("crontab", &["-l"]).map(|_| Scheduler::Cron)
-}
-
-fn word(scheduler: Scheduler) -> &'static str {
-    match scheduler {
-        Scheduler::Systemd => "systemd",
-        Scheduler::Launchd => "launchd",
-        Scheduler::Cron => "cron",
-    }
-}
-
-/// The crontab of this user; empty if there is none.
-fn crontab() -> String {
-    output("crontab", &["-l"]).flatten().unwrap_or_default()
-}
-
-/// Standard output where it succeeded; `None` on the outside if there is no such program.
-#[expect(clippy::disallowed_methods, reason = "the command line is where programs are run from")]
-fn output(program: &str, arguments: &[&str]) -> Option<Option<String>> {
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    Some(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
-}
-
-#[expect(clippy::disallowed_methods, reason = "the command line is where programs are run from")]
-fn system(program: &str, arguments: &[&str], input: Option<&str>) -> Result<(), CommandError> {
-    let failed = |why: String| CommandError::Program { what: format!("{program} {}", arguments.join(" ")), why };
-    let mut command = Command::new(program);
-    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
-    match input {
-        Some(text) => {
-            // A pipe holds it before anybody reads, so nothing waits and nothing is broken.
-            let (reader, mut writer) = std::io::pipe().map_err(|error| failed(error.to_string()))?;
-            if text.len() > 60 * 1024 {
-                return Err(failed("the crontab is over 60 KiB".to_owned()));
-            }
-            writer.write_all(text.as_bytes()).map_err(|error| failed(error.to_string()))?;
-            command.stdin(reader);
-        }
-        None => {
-            command.stdin(Stdio::null());
-        }
-    }
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(failed(format!("it ended with {status}"))),
-        Err(error) => Err(failed(error.to_string())),
-    }
-}
-
-fn remove(path: &Path) -> Result<(), CommandError> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(CommandError::Program { what: format!("removing {}", path.display()), why: error.to_string() })
-        }
-        _ => Ok(()),
-    }
+    Ok(Job { id, command, directory, variables: passed })
 }

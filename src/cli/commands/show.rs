@@ -5,6 +5,7 @@ use vault::{SecretName, Stage, Text};
 use super::list::{Entry, Json, console, tone};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
+use crate::cli::time::Newest;
 use crate::cli::ui::{Tone, Ui};
 
 /// Show everything that is known about a secret, but its value
@@ -27,15 +28,16 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let missing = || cx.no_secret(effective.sections(), &profile, &args.name);
     let section = &effective.sections()[effective.find(&args.name).ok_or_else(missing)?];
     let secret = section.secret(&args.name)?.ok_or_else(missing)?;
-    let newest = opened.vault.newest_signed(effective.sections().iter());
-    let now = rotation::effective_now(cx.now(), Some(newest)).now;
-    let entry = Entry::new(&args.name, section.name().as_str(), section.policy(), secret, now);
+    let newest = Newest::signed(&opened.vault, effective.sections()).with_values(effective.sections())?;
+    let time = newest.time(cx);
+    newest.say(cx, ui, &opened);
+    let entry = Entry::new(&args.name, section.name().as_str(), section.policy(), secret, time);
     let uses = cx.last_uses(&opened)?;
     let last_used = uses.get(&(section.name().to_string(), args.name.to_string())).copied();
     if args.json {
         ui.json(&Shown::new(&entry, last_used));
     } else {
-        print(ui, &entry, last_used, now);
+        print(ui, &entry, last_used, time.now);
     }
     Ok(())
 }

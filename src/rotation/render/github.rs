@@ -1,7 +1,7 @@
 //! Annotations of GitHub Actions: workflow commands on standard output.
 //! <https://docs.github.com/actions/reference/workflow-commands-for-github-actions>
 
-use super::super::item::Item;
+use super::super::item::{Item, day};
 use super::is_error;
 use crate::clock::Timestamp;
 
@@ -18,7 +18,7 @@ pub fn github(items: &[Item], path: &str, lines: &[usize], now: Timestamp) -> St
             "::{level} file={},line={line},title={}::{}\n",
             property(path),
             property(&format!("secret {}", item.line.state)),
-            data(&format!("{}{console}", item.sentence(now)))
+            data(&format!("{}{console}", item.sentence(now, day)))
         ));
     }
     out

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::State;
-use super::super::item::Item;
+use super::super::item::{Item, day};
 use super::is_error;
 use crate::clock::Timestamp;
 use crate::crypto::Hash;
@@ -44,7 +44,7 @@ pub fn sarif(items: &[Item], path: &str, lines: &[usize], now: Timestamp) -> Str
                 "ruleId": format!("secret-{}", item.line.state),
                 "ruleIndex": rule,
                 "level": level(item.line.state),
-                "message": { "text": item.sentence(now) },
+                "message": { "text": item.sentence(now, day) },
                 "locations": [{ "physicalLocation": {
                     "artifactLocation": { "uri": uri(path) },
                     "region": { "startLine": line },

@@ -169,14 +169,16 @@ fn the_last_second_of_the_calendar_is_no_due_date_by_itself() {
 fn a_clock_that_moved_back_makes_nothing_fresh() {
     let overdue_at = after(90 * DAY);
     for clock in ["1970-01-01", "2016-01-01", "2026-01-01", "2026-03-31T23:59:59Z"] {
-        let honest = effective_now(at(clock), Some(overdue_at));
-        assert_eq!(honest, Honest { now: overdue_at, behind: true }, "{clock}");
+        let honest = effective_now(at(clock), overdue_at);
+        assert_eq!(honest, Honest { now: overdue_at, clock: at(clock) });
+        assert!(honest.is_behind(), "{clock}");
         assert_eq!(status(&ninety(), &facts(), honest.now).state, Overdue);
     }
     for now in [overdue_at, at("2076-01-01")] {
-        assert_eq!(effective_now(now, Some(overdue_at)), Honest { now, behind: false });
+        assert!(!effective_now(now, overdue_at).is_behind());
     }
-    assert_eq!(effective_now(overdue_at, None), Honest { now: overdue_at, behind: false });
+    assert!(effective_now(at("2026-01-01"), overdue_at).is_far_behind());
+    assert!(!effective_now(at("2026-03-31"), overdue_at).is_far_behind());
 }
 
 #[test]
