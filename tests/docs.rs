@@ -4,7 +4,8 @@
 //!
 //! Every ```` ```console ```` block of a document is run, all blocks of one document in
 //! one fresh world and on a terminal. `<!-- $ command -->` is run and not shown;
-//! `bob$ ` and `new$ ` are other machines.
+//! `bob$ ` and `new$ ` are other machines. `<!-- needs: programs -->` on the first
+//! line names what is not on every machine; `scripts/test.sh` installs it.
 #![expect(clippy::disallowed_methods, reason = "tests prepare and inspect files, and run other programs")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,7 +70,7 @@ impl World {
             .current_dir(if project.exists() { &project } else { &home })
             .env_clear()
             .env("HOME", &home)
-            .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", self.path("bin")))
+            .env("PATH", format!("{}:{}", self.path("bin"), search_path()))
             .envs([("USER", who), ("LANG", "C.UTF-8"), ("TERM", "xterm"), ("TZ", "UTC"), ("NO_COLOR", "1")])
             .envs([("GIT_CONFIG_NOSYSTEM", "1"), ("CHECKOUT", CHECKOUT), ("PYTHONDONTWRITEBYTECODE", "1")])
             .envs([("GIT_AUTHOR_NAME", who), ("GIT_AUTHOR_EMAIL", "author@example.com")])
@@ -80,8 +81,22 @@ impl World {
         self.status = output.status.code().unwrap_or_else(|| panic!("still waiting: {command}"));
         let shown = String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n");
         let root = self.root.to_str().unwrap();
-        without_colors(&shown.replace(root, "")) + &String::from_utf8_lossy(&output.stderr)
+        // The program as if it were installed, which it is not here.
+        without_colors(&shown.replace(root, "").replace(VAULT, "/usr/bin/vault"))
+            + &String::from_utf8_lossy(&output.stderr)
     }
+}
+
+/// Where programs are found: the system's, then what `scripts/test.sh` puts into its Python environment.
+fn search_path() -> String {
+    let python = std::env::var("PYTHON_WITH_OPENAI").unwrap_or_else(|_| format!("{CHECKOUT}/target/venv/bin/python"));
+    format!("/usr/local/bin:/usr/bin:/bin:{}", Path::new(&python).parent().unwrap().display())
+}
+
+/// The first program that a document needs and this machine lacks.
+fn lacking(text: &str) -> Option<&str> {
+    let needs = text.strip_prefix("<!-- needs: ")?.split_once(" -->")?.0;
+    needs.split(' ').find(|name| !search_path().split(':').any(|directory| Path::new(directory).join(name).exists()))
 }
 
 /// Text without the colours that a terminal was sent (SGR sequences).
@@ -238,6 +253,13 @@ fn transcripts_show_what_happens() {
             scope.spawn(move || {
                 for document in half {
                     let is = read(document);
+                    if let Some(name) = lacking(&is) {
+                        assert!(std::env::var_os("CI").is_none(), "{document}: {name} is missing");
+                        // Past the capture of test output: nothing is left out in silence.
+                        let _ =
+                            writeln!(std::io::stderr(), "not run: {document}: {name} is missing; see scripts/test.sh");
+                        continue;
+                    }
                     let (should, same) = replay(&is);
                     settle(document, &is, &should, same);
                 }

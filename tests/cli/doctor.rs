@@ -1,6 +1,6 @@
 use std::fs;
 
-use crate::harness::{World, git, keys, set_mode, sorted, write};
+use crate::harness::{World, git, keys, program, set_mode, sorted, write};
 
 fn check(world: &World, name: &str) -> serde_json::Value {
     let json = world.vault(["doctor", "--json"]).json();
@@ -72,7 +72,15 @@ fn another_program_of_this_name_is_found() {
     fs::create_dir(&bin).unwrap();
     write(&bin.join("vault"), "#!/bin/sh\n");
     set_mode(&bin.join("vault"), 0o755);
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let output = world.run(["doctor"]).env("PATH", path).output().ok();
-    output.prints(&format!("another `vault` on PATH: {}", bin.join("vault").display()));
+    let rest = std::env::var("PATH").unwrap();
+    let path = format!("{}:{rest}", bin.display());
+    let output = world.run(["doctor"]).env("PATH", &path).output().ok();
+    let other = bin.join("vault");
+    output.prints(&format!("`vault` is another program: {}", other.display())).prints("ln -s ");
+
+    let own = world.home.join("own");
+    fs::create_dir(&own).unwrap();
+    std::os::unix::fs::symlink(program(), own.join("vault")).unwrap();
+    let output = world.run(["doctor"]).env("PATH", format!("{}:{path}", own.display())).output().ok();
+    output.prints(&format!("`vault` is this program; {} comes after it", other.display()));
 }

@@ -205,21 +205,29 @@ fn clock(cx: &Context, vault: Option<&Vault>) -> Check {
     }
 }
 
-/// Other programs of this name: HashiCorp's tool is called the same.
+/// Other programs of this name: HashiCorp's tool is called the same. The first on `PATH` is the one that runs.
 fn other_programs(cx: &Context) -> Check {
     let own = std::env::current_exe().and_then(std::fs::canonicalize).ok();
     let path = cx.variables.search_path().unwrap_or_default();
-    let candidates = std::env::split_paths(&path).map(|directory| directory.join("vault"));
-    let others: Vec<PathBuf> = candidates
+    let found: Vec<(PathBuf, bool)> = std::env::split_paths(&path)
+        .map(|directory| directory.join("vault"))
         .filter(|candidate| std::fs::metadata(candidate).is_ok_and(|found| found.is_file()))
-        .filter(|candidate| std::fs::canonicalize(candidate).ok() != own)
+        .map(|candidate| {
+            let is_own = std::fs::canonicalize(&candidate).ok() == own;
+            (candidate, is_own)
+        })
         .collect();
-    match others.first() {
-        None => Check::ok("programs", "no other `vault` on PATH".to_owned()),
-        Some(other) => Check::warning(
-            "programs",
-            format!("another `vault` on PATH: {}", other.display()),
-            "call this one by its full path, or put it first on PATH",
-        ),
+    let Some((other, _)) = found.iter().find(|(_, is_own)| !is_own) else {
+        return Check::ok("programs", "no other `vault` on PATH".to_owned());
+    };
+    let other = other.display();
+    if found[0].1 {
+        return Check::ok("programs", format!("`vault` is this program; {other} comes after it on PATH"));
     }
+    let link = own.map_or_else(String::new, |own| format!(", or link it: ln -s {} ~/.local/bin/vlt", own.display()));
+    Check::warning(
+        "programs",
+        format!("`vault` is another program: {other}"),
+        &format!("type the full path of this one, put it first on PATH{link}"),
+    )
 }
