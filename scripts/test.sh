@@ -48,7 +48,8 @@ cannot() {
 declare -A package=([strace]=strace [setpriv]=util-linux [unshare]=util-linux [mount]=mount [tmux]=tmux
     [faketime]=faketime [gcc]=gcc [git]=git [python3]=python3-venv [systemd-analyze]=systemd [postgres]=postgresql
     [dbus-run-session]=dbus [notify-send]=libnotify-bin [crontab]=cron
-    [xz]=xz-utils [readelf]=binutils [dpkg]=dpkg [fakeroot]=fakeroot [direnv]=direnv [make]=make)
+    [xz]=xz-utils [readelf]=binutils [dpkg]=dpkg [fakeroot]=fakeroot [direnv]=direnv [make]=make
+    [dbus-daemon]=dbus [dbus-send]=dbus [gnome-keyring-daemon]=gnome-keyring [secret-tool]=libsecret-tools)
 missing() {
     for program in "${!package[@]}"; do
         [ "$program" = postgres ] || command -v "$program" >/dev/null || echo "$program"
@@ -90,6 +91,7 @@ export PYTHON_WITH_OPENAI=$python
 
 step "cargo fmt" cargo fmt --check
 step "cargo clippy" cargo clippy --locked --all-targets -- -D warnings
+step "cargo clippy without the keyring" cargo clippy --locked --no-default-features --all-targets -- -D warnings
 RUSTDOCFLAGS="-D warnings" step "cargo doc" cargo doc --locked --no-deps
 if cargo nextest --version >/dev/null 2>&1; then
     step "cargo nextest" cargo nextest run --locked --no-fail-fast

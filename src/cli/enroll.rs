@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use vault::config::KeptIn;
 use vault::crypto::IdentityKey;
+use vault::identity::Keyring;
 use vault::secret_value::SecretValue;
 use vault::{DeviceName, MemberName, identity, store};
 
@@ -29,7 +30,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) identity_file: Option<PathBuf>,
 
-    /// Seal a new identity file with a passphrase
+    /// Keep the identity in the system's keyring
+    #[arg(long, conflicts_with = "identity_file")]
+    pub(crate) keyring: bool,
+
+    /// Seal a new identity with a passphrase
     #[arg(long)]
     pub(crate) passphrase: bool,
 }
@@ -42,53 +47,57 @@ pub(crate) struct Kept {
 }
 
 /// The identity that the options, the environment or the configuration name; a new one
-/// in its file if there is none, proved to be readable by another process.
+/// in its place if there is none, proved to be readable by another process.
 pub(crate) fn identity(cx: &Context, ui: &mut Ui, args: &Args) -> Result<Kept, CommandError> {
     if args.identity_file.is_none()
+        && !args.keyring
         && let Some(text) = cx.variables.identity()
     {
         // The text is taken apart by the parser and goes nowhere else.
         let origin = identity::Origin::Variable;
-        let key = match identity::IdentityFile::parse(text.reveal(), &origin)? {
-            identity::IdentityFile::Plain(key) => key,
-            identity::IdentityFile::Sealed(sealed) => sealed.open(&passphrase(cx, ui, "its passphrase")?, &origin)?,
-        };
+        let key = unlock::open(cx, ui, identity::IdentityFile::parse(text.reveal(), &origin)?, &origin)?;
         return Ok(Kept { key, place: "VLT_IDENTITY".to_owned(), made: false });
     }
-    let default = default_file(cx);
-    let path = identity_file(cx, args);
-    let place = path.display().to_string();
-    let origin = identity::Origin::File(path.clone());
-    let kept = match identity::IdentityFile::read(&path) {
-        Ok(identity::IdentityFile::Plain(key)) => Kept { key, place, made: false },
-        Ok(identity::IdentityFile::Sealed(sealed)) => {
-            let passphrase = passphrase(cx, ui, &format!("passphrase for {place}"))?;
-            Kept { key: sealed.open(&passphrase, &origin)?, place, made: false }
+    let place = place(cx, args)?;
+    let keyring = Keyring::new(ui.can_ask());
+    let origin = identity::Origin::from(&place);
+    let name = origin.to_string();
+    let kept = match identity::kept::read(&place, keyring)? {
+        Some(text) => {
+            // As above.
+            let key = unlock::open(cx, ui, identity::IdentityFile::parse(text.reveal(), &origin)?, &origin)?;
+            Kept { key, place: name, made: false }
         }
-        Err(identity::Error::Store(store::Error::Missing { .. })) => {
+        None => {
             let key = IdentityKey::generate()?;
-            if let Some(directory) = path.parent().filter(|directory| directory.starts_with(&cx.directories().config)) {
+            if let KeptIn::File(path) = &place
+                && let Some(directory) = path.parent().filter(|parent| parent.starts_with(&cx.directories().config))
+            {
                 store::create_private_dir_all(directory)?;
             }
-            let sealed = if args.passphrase {
-                let passphrase = new_passphrase(cx, ui)?;
-                identity::write_sealed(&path, &key, &passphrase)?;
-                Some(passphrase)
-            } else {
-                identity::write_plain(&path, &key, cx.now())?;
-                None
+            let passphrase = if args.passphrase { Some(new_passphrase(cx, ui)?) } else { None };
+            let text = match &passphrase {
+                Some(passphrase) => identity::sealed_text(&key, passphrase)?,
+                None => identity::plain_text(&key, cx.now()),
             };
-            readback::prove(&path, sealed.as_ref(), &key)?;
-            Kept { key, place, made: true }
+            identity::kept::write(&place, &text, keyring)?;
+            let public = (key.recipient(), key.signing_key().public());
+            readback::prove(&place, passphrase.is_none(), passphrase.as_ref(), &public)?;
+            Kept { key, place: name, made: true }
         }
-        Err(error) => return Err(error.into()),
     };
     // Found again without an option the next time.
-    if args.identity_file.is_some() && path != default && cx.settings().identity().is_none() {
+    let named = args.keyring || (args.identity_file.is_some() && place != KeptIn::File(default_file(cx)));
+    if named && cx.settings().identity().is_none() {
         let mut settings = vault::config::Settings::load(cx.directories())?;
-        let absolute = std::path::absolute(&path).unwrap_or(path);
-        if let Some(text) = absolute.to_str() {
-            settings.set("identity", &format!("file:{text}"))?;
+        let text = match &place {
+            KeptIn::Keyring => Some("keyring".to_owned()),
+            KeptIn::File(path) => {
+                std::path::absolute(path).ok().and_then(|path| Some(format!("file:{}", path.to_str()?)))
+            }
+        };
+        if let Some(text) = text {
+            settings.set("identity", &text)?;
             store::create_private_dir_all(&cx.directories().config)?;
             settings.save(cx.directories())?;
         }
@@ -97,31 +106,35 @@ pub(crate) fn identity(cx: &Context, ui: &mut Ui, args: &Args) -> Result<Kept, C
 }
 
 /// True if this machine has an identity, so that [`identity`] makes none.
-pub(crate) fn has_identity(cx: &Context, args: &Args) -> bool {
-    (args.identity_file.is_none() && cx.variables.identity().is_some())
-        || std::fs::symlink_metadata(identity_file(cx, args)).is_ok()
+pub(crate) fn has_identity(cx: &Context, ui: &Ui, args: &Args) -> Result<bool, CommandError> {
+    if args.identity_file.is_none() && !args.keyring && cx.variables.identity().is_some() {
+        return Ok(true);
+    }
+    Ok(match place(cx, args)? {
+        KeptIn::File(path) => std::fs::symlink_metadata(path).is_ok(),
+        KeptIn::Keyring => Keyring::new(ui.can_ask()).read().map_err(identity::Error::from)?.is_some(),
+    })
 }
 
-fn identity_file(cx: &Context, args: &Args) -> PathBuf {
+/// Where the identity is, or is to be.
+fn place(cx: &Context, args: &Args) -> Result<KeptIn, CommandError> {
+    if args.keyring {
+        // Another identity on this machine would be passed over from then on.
+        let elsewhere = match cx.settings().identity() {
+            Some(KeptIn::Keyring) => None,
+            Some(KeptIn::File(path)) => Some(path.clone()),
+            None => Some(default_file(cx)).filter(|path| std::fs::symlink_metadata(path).is_ok()),
+        };
+        return elsewhere.map_or(Ok(KeptIn::Keyring), |path| Err(CommandError::KeptElsewhere { path }));
+    }
     let given =
         args.identity_file.clone().or_else(|| cx.globals.identity.clone()).or_else(|| cx.variables.identity_file());
-    let configured = match cx.settings().identity() {
-        Some(KeptIn::File(path)) => Some(path.clone()),
-        _ => None,
-    };
-    given.or(configured).unwrap_or_else(|| default_file(cx))
+    let configured = || cx.settings().identity().cloned();
+    Ok(given.map(KeptIn::File).or_else(configured).unwrap_or_else(|| KeptIn::File(default_file(cx))))
 }
 
-fn default_file(cx: &Context) -> PathBuf {
+pub(crate) fn default_file(cx: &Context) -> PathBuf {
     cx.directories().config.join("identity")
-}
-
-fn passphrase(cx: &Context, ui: &mut Ui, label: &str) -> Result<SecretValue, CommandError> {
-    if !ui.can_ask() {
-        return Ok(identity::passphrase(&cx.variables, None, label)?);
-    }
-    let mut ask = |label: &str| unlock::ask(ui, label);
-    Ok(identity::passphrase(&cx.variables, Some(&mut ask), label)?)
 }
 
 fn new_passphrase(cx: &Context, ui: &mut Ui) -> Result<SecretValue, CommandError> {

@@ -151,8 +151,14 @@ pub(crate) enum CommandError {
     OtherCheckpoint { id: Hash },
     #[error("git did not answer")]
     GitAnswer,
-    #[error("what was stored could not be read back by a new process; no vault was made")]
+    #[error("what was stored could not be read back by a new process, so nothing was changed")]
     NotReadBack,
+    #[error("this machine's identity is kept in {}", path.display())]
+    KeptElsewhere { path: PathBuf },
+    #[error("no identity is kept in {0}")]
+    NothingKept(identity::Origin),
+    #[error("{0} holds another identity")]
+    OtherKept(identity::Origin),
     #[error("internal error: {0}")]
     Internal(&'static str),
     /// Everything is said already.
@@ -240,6 +246,7 @@ impl CommandError {
             | Self::Vault(V::AdminHasAll(_))
             | Self::Vault(V::Bound(_) | V::Crypto(vault::crypto::Error::UnsupportedRecipient))
             | Self::Inherited { .. }
+            | Self::KeptElsewhere { .. }
             | Self::VaultExists { .. } => Exit::Usage,
             Self::NotPromoted { error, .. } => error.exit(),
             Self::Vault(
@@ -262,7 +269,10 @@ impl CommandError {
             | Self::NoLogs { .. }
             | Self::Audit(audit::Error::Empty)
             | Self::Config(config::Error::NotFound { .. }) => Exit::Missing,
-            Self::Vault(V::NotAMember | V::NoGrant { .. }) | Self::Identity(_) | Self::WrongCode => Exit::Locked,
+            Self::Vault(V::NotAMember | V::NoGrant { .. })
+            | Self::Identity(_)
+            | Self::NothingKept(_)
+            | Self::WrongCode => Exit::Locked,
             Self::Vault(V::Rejected(_))
             | Self::Config(config::Error::Damaged { .. } | config::Error::TooNew { .. }) => Exit::Untrusted,
             Self::Vault(V::Pin(vault::PinError::Store(store::Error::Busy { .. })))
@@ -296,6 +306,7 @@ impl CommandError {
                 | V::Store(store::Error::Busy { .. }),
             )
             | Self::OtherPending(_)
+            | Self::OtherKept(_)
             | Self::NotRevoked(_)
             | Self::Store(store::Error::Busy { .. })
             | Self::Audit(audit::Error::Store(store::Error::Busy { .. })) => Exit::Conflict,
@@ -451,6 +462,9 @@ impl CommandError {
             }
             Self::AuditSink => "for example VLT_AUDIT=stderr".into(),
             Self::Identity(error) => return identity_hint(error),
+            Self::KeptElsewhere { .. } => "`vault identity move keyring` moves it".into(),
+            Self::NothingKept(_) => "`vault identity where` explains the search".into(),
+            Self::OtherKept(_) => "`vault identity show` says which is which, with `--keyring` or `--identity FILE`".into(),
             Self::Exec(exec::Error::Nul { .. } | exec::Error::TooLong { .. }) => {
                 "give it to the program as a file: `--file VARIABLE=SECRET`".into()
             }
@@ -487,8 +501,26 @@ fn identity_hint(error: &identity::Error) -> Option<Cow<'static, str>> {
         I::Store(store::Error::TooWide { path, .. }) => format!("chmod 600 {}", path.display()).into(),
         I::NoPassphrase { .. } => "set VLT_PASSPHRASE_FILE to a private file that holds it".into(),
         I::Store(store::Error::Missing { .. }) => "`vault identity where` explains the search".into(),
+        I::Keyring(error) => keyring_hint(error).into(),
         _ => return None,
     })
+}
+
+fn keyring_hint(error: &identity::KeyringError) -> &'static str {
+    use vault::identity::KeyringError as K;
+    match error {
+        K::Unsupported => {
+            "keep the identity in a file: `--identity FILE`, or `vault config identity --unset`; \
+             or build vault with its default features"
+        }
+        K::Unreachable { .. } => {
+            "it needs a session with D-Bus and a keyring, which `ssh` and cron do not have; \
+             elsewhere name a file: `--identity FILE` or VLT_IDENTITY_FILE"
+        }
+        K::Locked | K::NoAnswer { .. } => "unlock the keyring, as logging in to the desktop does, and try again",
+        K::Several => "remove all but one of them with the keyring's own program; they are labelled `vault-identity`",
+        _ => "`vault identity where` explains the search; `--identity FILE` names a file instead",
+    }
 }
 
 impl From<vault::merge::MergeError> for CommandError {

@@ -2,21 +2,34 @@
 
 use std::io::Write;
 use std::os::fd::AsRawFd;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
-use vault::crypto::IdentityKey;
+use vault::config::KeptIn;
+use vault::crypto::{PublicKey, Recipient};
 use vault::secret_value::SecretValue;
 
 use super::error::CommandError;
 
-/// Has a new process of this program open the identity file, and compares what it is.
-/// The passphrase goes to it through a pipe.
+/// Has a new process of this program read the identity that is kept there, and compares
+/// what it is. With a passphrase, and if `plain`, it opens it as well. The passphrase goes
+/// to it through a pipe.
 #[expect(clippy::disallowed_methods, reason = "the command line is where programs are run from")]
-pub(crate) fn prove(path: &Path, passphrase: Option<&SecretValue>, identity: &IdentityKey) -> Result<(), CommandError> {
+pub(crate) fn prove(
+    place: &KeptIn,
+    plain: bool,
+    passphrase: Option<&SecretValue>,
+    (recipient, signing_key): &(Recipient, PublicKey),
+) -> Result<(), CommandError> {
     let program = std::env::current_exe().map_err(|_| CommandError::NotReadBack)?;
     let mut command = Command::new(program);
-    command.args(["identity", "show", "--open", "--no-input", "--identity"]).arg(path);
+    command.args(["identity", "show", "--no-input"]);
+    if plain || passphrase.is_some() {
+        command.arg("--open");
+    }
+    match place {
+        KeptIn::Keyring => command.arg("--keyring"),
+        KeptIn::File(path) => command.arg("--identity").arg(path),
+    };
     command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::piped());
     let mut pipe = None;
     if let Some(passphrase) = passphrase {
@@ -33,7 +46,6 @@ pub(crate) fn prove(path: &Path, passphrase: Option<&SecretValue>, identity: &Id
     let output = command.output().map_err(|_| CommandError::NotReadBack)?;
     drop(pipe);
     let shown = String::from_utf8_lossy(&output.stdout);
-    let same =
-        shown.contains(identity.recipient().as_str()) && shown.contains(&identity.signing_key().public().to_string());
+    let same = shown.contains(recipient.as_str()) && shown.contains(&signing_key.to_string());
     if output.status.success() && same { Ok(()) } else { Err(CommandError::NotReadBack) }
 }

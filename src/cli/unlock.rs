@@ -3,7 +3,7 @@
 
 use vault::Vault;
 use vault::crypto::IdentityKey;
-use vault::identity::{self, Found, PromptError, Request, Slot};
+use vault::identity::{self, Found, IdentityFile, Origin, PromptError, Request, Slot};
 use vault::secret_value::SecretValue;
 
 use super::context::Context;
@@ -24,6 +24,26 @@ pub(crate) fn find(ui: &mut Ui, request: &Request<'_>) -> Result<Found, identity
     }
     let mut ask = |label: &str| ask(ui, label);
     identity::find(request, Some(&mut ask))
+}
+
+/// The identity in a text that was read, opened if it is sealed.
+pub(crate) fn open(
+    cx: &Context,
+    ui: &mut Ui,
+    file: IdentityFile,
+    origin: &Origin,
+) -> Result<IdentityKey, identity::Error> {
+    let sealed = match file {
+        IdentityFile::Plain(key) => return Ok(key),
+        IdentityFile::Sealed(sealed) => sealed,
+    };
+    let label = format!("passphrase for {origin}");
+    let passphrase = if ui.can_ask() {
+        identity::passphrase(&cx.variables, Some(&mut |label: &str| ask(ui, label)), &label)?
+    } else {
+        identity::passphrase(&cx.variables, None, &label)?
+    };
+    sealed.open(&passphrase, origin)
 }
 
 /// Asks for a passphrase, in the way the library wants it answered.

@@ -22,8 +22,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use zeroize::Zeroizing;
-
 use super::{Error, Origin, Unsupported, descriptor};
 use crate::clock::Timestamp;
 use crate::crypto::{self, IdentityKey, KdfCost, PublicKey, Recipient, SealedIdentity};
@@ -63,8 +61,8 @@ impl IdentityFile {
     /// [`Error::Store`] if it is missing, not private, not ours, a link or too
     /// large; else those of [`IdentityFile::parse`].
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let bytes = descriptor::read_private(path, MAX_FILE)?;
-        Self::parse(&bytes, &Origin::File(path.to_path_buf()))
+        // The text goes through the parser and nowhere else.
+        Self::parse(read_text(path)?.reveal(), &Origin::File(path.to_path_buf()))
     }
 
     /// Reads the text of an identity file; `origin` is for messages.
@@ -122,22 +120,36 @@ impl SealedFile {
     }
 }
 
-/// Writes a plain identity file, as `age-keygen` does, 0600 and durable. A
-/// directory that is missing is made, private. Never overwrites.
+/// The text of a plain identity file, as `age-keygen` writes it.
+#[must_use]
+pub fn plain_text(identity: &IdentityKey, now: Timestamp) -> SecretValue {
+    let comments = format!("# created: {now}\n# public key: {}\n", identity.recipient());
+    let secret = identity.to_text();
+    // The text goes where identities are kept. Sized ahead: growing would leave a copy.
+    let mut text = Vec::with_capacity(comments.len() + secret.len() + 1);
+    text.extend_from_slice(comments.as_bytes());
+    text.extend_from_slice(secret.reveal());
+    text.push(b'\n');
+    SecretValue::new(text)
+}
+
+/// The text of a sealed identity file.
+///
+/// # Errors
+/// [`Error::Crypto`] if the system gives no randomness.
+pub fn sealed_text(identity: &IdentityKey, passphrase: &SecretValue) -> Result<SecretValue, Error> {
+    Ok(SecretValue::new(SealedFile::seal(identity, passphrase)?.to_text().into_bytes()))
+}
+
+/// Writes a plain identity file, 0600 and durable. A directory that is missing is made,
+/// private. Never overwrites.
 ///
 /// Takes the lock of the directory, which the caller must not hold.
 ///
 /// # Errors
 /// [`Error::Store`], `Exists` if there is anything of that name.
 pub fn write_plain(path: &Path, identity: &IdentityKey, now: Timestamp) -> Result<(), Error> {
-    let comments = format!("# created: {now}\n# public key: {}\n", identity.recipient());
-    let secret = identity.to_text();
-    // The text goes into the file and nowhere else. Sized ahead: growing would leave a copy.
-    let mut text = Zeroizing::new(Vec::with_capacity(comments.len() + secret.len() + 1));
-    text.extend_from_slice(comments.as_bytes());
-    text.extend_from_slice(secret.reveal());
-    text.push(b'\n');
-    create(path, &text)
+    write_text(path, &plain_text(identity, now))
 }
 
 /// Writes a sealed identity file. Otherwise as [`write_plain`].
@@ -145,10 +157,17 @@ pub fn write_plain(path: &Path, identity: &IdentityKey, now: Timestamp) -> Resul
 /// # Errors
 /// As [`write_plain`]; [`Error::Crypto`] if the system gives no randomness.
 pub fn write_sealed(path: &Path, identity: &IdentityKey, passphrase: &SecretValue) -> Result<(), Error> {
-    create(path, SealedFile::seal(identity, passphrase)?.to_text().as_bytes())
+    write_text(path, &sealed_text(identity, passphrase)?)
 }
 
-fn create(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+/// The bytes of an identity file.
+pub(super) fn read_text(path: &Path) -> Result<SecretValue, Error> {
+    let mut bytes = descriptor::read_private(path, MAX_FILE)?;
+    Ok(SecretValue::new(std::mem::take(&mut *bytes)))
+}
+
+/// Writes a new identity file.
+pub(super) fn write_text(path: &Path, text: &SecretValue) -> Result<(), Error> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -160,7 +179,8 @@ fn create(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         other => other,
     };
     let _lock = lock?;
-    Ok(store::create_new(path, bytes, Mode::Private)?)
+    // The text goes into the file and nowhere else.
+    Ok(store::create_new(path, text.reveal(), Mode::Private)?)
 }
 
 fn parse_plain(bytes: &[u8], origin: &Origin) -> Result<IdentityKey, Error> {

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::file::{IdentityFile, SealedFile};
 use super::passphrase::{Prompt, can_be_had, passphrase};
-use super::{Error, Origin};
+use super::{Error, Keyring, Origin};
 use crate::config::{Directories, KeptIn, Settings, Variables};
 use crate::crypto::{IdentityKey, PublicKey, Recipient, SealedIdentity};
 use crate::store;
@@ -127,7 +127,7 @@ pub struct Search {
 /// [`Error::None`] with the steps if no rung had one; otherwise the error of
 /// the rung that failed.
 pub fn find(request: &Request<'_>, prompt: Option<&mut Prompt<'_>>) -> Result<Found, Error> {
-    let can_open = can_be_had(request.variables, prompt.is_some());
+    let means = Means { person: prompt.is_some(), passphrase: can_be_had(request.variables, prompt.is_some()) };
     let open = |held: Held, origin: &Origin| match held {
         Held::Plain(identity) => Ok(identity),
         Held::Sealed(sealed) => {
@@ -135,7 +135,7 @@ pub fn find(request: &Request<'_>, prompt: Option<&mut Prompt<'_>>) -> Result<Fo
             sealed.open(&passphrase, origin)
         }
     };
-    let (steps, found) = climb(request, can_open, open);
+    let (steps, found) = climb(request, means, open);
     match found {
         Some(Ok((identity, source, origin))) => Ok(Found { identity, source, origin }),
         Some(Err(error)) => Err(error),
@@ -154,9 +154,19 @@ pub fn find_public(request: &Request<'_>) -> Option<(Recipient, PublicKey)> {
 /// it would have somebody to ask.
 #[must_use]
 pub fn explain(request: &Request<'_>, can_prompt: bool) -> Search {
-    let can_open = can_be_had(request.variables, can_prompt);
-    let (steps, found) = climb(request, can_open, |held, _| Ok(held.public()));
+    // Nobody is asked: an explanation is no reason to put up the keyring's prompt for long.
+    let means = Means { person: false, passphrase: can_be_had(request.variables, can_prompt) };
+    let (steps, found) = climb(request, means, |held, _| Ok(held.public()));
     Search { steps, found: found.and_then(Result::ok).map(|(public, ..)| public) }
+}
+
+/// What can be had while looking at rungs.
+#[derive(Clone, Copy)]
+struct Means {
+    /// Somebody who answers when the keyring asks.
+    person: bool,
+    /// A passphrase, typed or from a variable.
+    passphrase: bool,
 }
 
 /// What a rung holds.
@@ -183,8 +193,8 @@ enum Rung {
     Here(Origin, Held),
 }
 
-/// A rung, and how it is looked at; the flag says whether a passphrase can be had.
-type Look = fn(&Request<'_>, bool) -> Rung;
+/// How a rung is looked at.
+type Look = fn(&Request<'_>, Means) -> Rung;
 
 const RUNGS: [(Source, Look); 5] = [
     (Source::Flag, |request, _| request.flag.map_or(Rung::NotConfigured, named_file)),
@@ -192,7 +202,7 @@ const RUNGS: [(Source, Look); 5] = [
         request.variables.identity_file().map_or(Rung::NotConfigured, |p| named_file(&p))
     }),
     (Source::Variable, |request, _| look_at_variable(request)),
-    (Source::Configuration, |request, _| look_at_configuration(request)),
+    (Source::Configuration, look_at_configuration),
     (Source::VaultFile, look_at_slots),
 ];
 
@@ -200,14 +210,14 @@ type Climbed<T> = Option<Result<(T, Source, Origin), Error>>;
 
 fn climb<T>(
     request: &Request<'_>,
-    can_open: bool,
+    means: Means,
     open: impl FnOnce(Held, &Origin) -> Result<T, Error>,
 ) -> (Vec<Step>, Climbed<T>) {
     let mut steps = Vec::with_capacity(RUNGS.len());
     let mut rungs = RUNGS.into_iter();
     let mut hit = None;
     for (source, look) in rungs.by_ref() {
-        let (origin, outcome) = match look(request, can_open) {
+        let (origin, outcome) = match look(request, means) {
             Rung::NotConfigured => (None, Outcome::NotConfigured),
             Rung::Absent(origin) => (Some(origin), Outcome::Absent),
             Rung::NotTried(why) => (None, Outcome::NotTried(why)),
@@ -250,9 +260,9 @@ fn look_at_variable(request: &Request<'_>) -> Rung {
     }
 }
 
-fn look_at_configuration(request: &Request<'_>) -> Rung {
+fn look_at_configuration(request: &Request<'_>, means: Means) -> Rung {
     let path = match request.settings.identity() {
-        Some(KeptIn::Keyring) => return Rung::Failed(Origin::Keyring, Error::NoKeyring),
+        Some(KeptIn::Keyring) => return look_at_keyring(means),
         Some(KeptIn::File(path)) => path.clone(),
         None => request.directories.config.join("identity"),
     };
@@ -262,7 +272,20 @@ fn look_at_configuration(request: &Request<'_>) -> Rung {
     }
 }
 
-fn look_at_slots(request: &Request<'_>, can_open: bool) -> Rung {
+fn look_at_keyring(means: Means) -> Rung {
+    let text = match Keyring::new(means.person).read() {
+        Ok(Some(text)) => text,
+        Ok(None) => return Rung::Absent(Origin::Keyring),
+        Err(error) => return Rung::Failed(Origin::Keyring, error.into()),
+    };
+    // The text goes through the parser of identity files and nowhere else.
+    match IdentityFile::parse(text.reveal(), &Origin::Keyring) {
+        Ok(file) => Rung::Here(Origin::Keyring, file.into()),
+        Err(error) => Rung::Failed(Origin::Keyring, error),
+    }
+}
+
+fn look_at_slots(request: &Request<'_>, means: Means) -> Rung {
     let slot = match (request.device, request.slots) {
         (_, []) => return Rung::NotConfigured,
         (Some(device), slots) => match slots.iter().find(|slot| slot.device == device) {
@@ -272,7 +295,7 @@ fn look_at_slots(request: &Request<'_>, can_open: bool) -> Rung {
         (None, [slot]) => slot,
         (None, _) => return Rung::NotTried(NotTried::SeveralDevices),
     };
-    if !can_open {
+    if !means.passphrase {
         return Rung::NotTried(NotTried::NoPassphrase);
     }
     let Slot { device, recipient, signing_key, sealed } = slot.clone();

@@ -3,6 +3,8 @@
 mod code;
 mod descriptor;
 mod file;
+pub mod kept;
+mod keyring;
 mod ladder;
 mod passphrase;
 
@@ -12,7 +14,8 @@ use std::path::PathBuf;
 use crate::{config, crypto, store};
 
 pub use code::RecoveryCode;
-pub use file::{IdentityFile, SealedFile, write_plain, write_sealed};
+pub use file::{IdentityFile, SealedFile, plain_text, sealed_text, write_plain, write_sealed};
+pub use keyring::{Keyring, KeyringError};
 pub use ladder::{Found, NotTried, Outcome, Request, Search, Slot, Source, Step, explain, find, find_public};
 pub use passphrase::{Prompt, PromptError, can_be_had, passphrase};
 
@@ -110,9 +113,9 @@ pub enum Error {
     /// Nobody answered.
     #[error(transparent)]
     Prompt(#[from] PromptError),
-    /// The configuration names the keyring.
-    #[error("the configuration keeps the identity in the keyring, which this build does not support")]
-    NoKeyring,
+    /// The keyring, which the configuration names, gave nothing.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
     /// Every source was tried.
     #[error("no identity found ({})", ladder::Tried(steps))]
     None {

@@ -385,6 +385,22 @@ impl Run<'_> {
         output
     }
 
+    /// Runs it under strace and gives the system calls of a class, its children's included;
+    /// `None` where that is missing or may not trace.
+    #[cfg(feature = "os-keyring")]
+    pub(crate) fn trace(self, class: &str) -> Option<String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let argv = self.argv();
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-e", "signal=none", "-e", &format!("trace=%{class}"), "-o"]).arg(file.path());
+        command.arg("--").args(&argv).env_clear().envs(&self.env).current_dir(&self.directory);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let output = command.output();
+        let traced = output.as_ref().is_ok_and(|output| !contains(&output.stderr, b"strace:"));
+        assert!(traced || std::env::var("CI").is_err(), "strace does not work: {output:?}");
+        traced.then(|| String::from_utf8_lossy(&read(file.path())).into_owned())
+    }
+
     fn check(&self, output: &Output) {
         let what = format!("{:?}", self.words);
         self.world.assert_secret(output.stderr.as_bytes(), &format!("standard error of {what}"));

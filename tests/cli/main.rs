@@ -8,6 +8,8 @@ mod audit;
 mod bad_input;
 mod concurrency;
 mod config;
+#[cfg(feature = "os-keyring")]
+mod desktop;
 mod doctor;
 mod exec;
 mod forms;
@@ -16,6 +18,8 @@ mod harness;
 mod identity;
 mod import;
 mod init;
+#[cfg(feature = "os-keyring")]
+mod keyring;
 mod list;
 mod profile;
 mod prompts;

@@ -31,7 +31,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     };
     // No identity is made for a request that nobody could approve; but a machine that
     // has one may be in already, under these very names.
-    if !enroll::has_identity(cx, &args.enroll) {
+    if !enroll::has_identity(cx, ui, &args.enroll)? {
         check_names()?;
     }
     let identity = enroll::identity(cx, ui, &args.enroll)?;

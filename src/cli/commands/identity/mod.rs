@@ -1,5 +1,6 @@
 //! `vault identity`: what this device is, and where it is kept.
 
+mod move_to;
 mod search;
 mod show;
 
@@ -18,11 +19,13 @@ pub(crate) struct Args {
 enum Command {
     Show(show::Args),
     Where(search::Args),
+    Move(move_to::Args),
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
     match &args.command {
         Command::Show(args) => show::run(cx, ui, args),
         Command::Where(args) => search::run(cx, ui, args),
+        Command::Move(args) => move_to::run(cx, ui, args),
     }
 }

@@ -1,4 +1,5 @@
-use vault::identity;
+use vault::crypto::{PublicKey, Recipient};
+use vault::identity::{self, IdentityFile, Keyring, Origin};
 
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
@@ -15,6 +16,10 @@ pub(crate) struct Args {
     /// Open the identity, instead of trusting what a sealed file says it is
     #[arg(long)]
     open: bool,
+
+    /// The one in the system's keyring, whatever the configuration says
+    #[arg(long, conflicts_with = "identity")]
+    keyring: bool,
 }
 
 #[derive(serde::Serialize)]
@@ -24,15 +29,8 @@ struct Shown {
 }
 
 pub(crate) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
-    let request = unlock::request(cx, &[], None);
-    let found = if args.open { None } else { identity::find_public(&request) };
-    let (recipient, signing_key) = match found {
-        Some(found) => found,
-        None => {
-            let found = unlock::find(ui, &request)?;
-            (found.identity.recipient(), found.identity.signing_key().public())
-        }
-    };
+    let public = if args.keyring { in_keyring(cx, ui, args.open)? } else { found(cx, ui, args.open)? };
+    let (recipient, signing_key) = public;
     let shown = Shown { recipient: recipient.to_string(), signing_key: signing_key.to_string() };
     if args.json {
         ui.json(&shown);
@@ -41,4 +39,26 @@ pub(crate) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
         ui.line(&format!("signing key  {}", shown.signing_key));
     }
     Ok(())
+}
+
+/// The public halves of the identity that the search finds.
+fn found(cx: &Context, ui: &mut Ui, open: bool) -> Result<(Recipient, PublicKey), CommandError> {
+    let request = unlock::request(cx, &[], None);
+    if !open && let Some(found) = identity::find_public(&request) {
+        return Ok(found);
+    }
+    let found = unlock::find(ui, &request)?;
+    Ok((found.identity.recipient(), found.identity.signing_key().public()))
+}
+
+/// The public halves of the identity in the keyring.
+fn in_keyring(cx: &Context, ui: &mut Ui, open: bool) -> Result<(Recipient, PublicKey), CommandError> {
+    let text = Keyring::new(ui.can_ask()).read().map_err(identity::Error::from)?;
+    let text = text.ok_or(CommandError::NothingKept(Origin::Keyring))?;
+    // The text goes through the parser and nowhere else.
+    let key = match IdentityFile::parse(text.reveal(), &Origin::Keyring)? {
+        IdentityFile::Sealed(sealed) if !open => return Ok((sealed.recipient, sealed.signing_key)),
+        file => unlock::open(cx, ui, file, &Origin::Keyring)?,
+    };
+    Ok((key.recipient(), key.signing_key().public()))
 }
