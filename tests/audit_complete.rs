@@ -66,6 +66,7 @@ const COMMANDS: &[(&str, &[&str], Kind)] = &[
     ("profile add", &["more"], Recorded("profile-add", &[], CHANGE)),
     ("identity show", &[], Silent),
     ("identity where", &[], Silent),
+    ("identity move", &["file"], Silent),
     // A record for each profile.
     // tests/merge_git.rs: it takes clones.
     ("git diff", &["vault.toml"], Silent),
