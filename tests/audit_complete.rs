@@ -41,6 +41,8 @@ const COMMANDS: &[(&str, &[&str], Kind)] = &[
     ("show", &["A_KEY"], Silent),
     ("rm", &["B_KEY"], Recorded("rm", &["B_KEY"], CHANGE)),
     ("exec", &["--only", "A_KEY", "--", "true"], Recorded("exec", &["A_KEY"], USE)),
+    // Below, as it is a use and a change.
+    ("edit", &[], Elsewhere),
     ("import", &["plain.env"], Recorded("import", &["FROM_ENV"], CHANGE)),
     ("mv", &["A_KEY", "C_KEY"], Recorded("mv", &["A_KEY", "C_KEY"], CHANGE)),
     ("cp", &["A_KEY", "--to", "spare"], Recorded("cp", &["A_KEY"], CHANGE)),
@@ -259,6 +261,23 @@ fn whatever_opens_or_changes_a_value_is_on_record_and_nothing_else_is() {
             assert!(!record.to_string().contains(VALUE), "{name}: a value is on record");
         }
     }
+}
+
+#[test]
+fn what_an_editor_was_shown_and_what_it_changed_is_on_record() {
+    let home = Home::new(false);
+    home.set("A_KEY");
+    home.set("B_KEY");
+    let before = home.records();
+    let editor = PathBuf::from("sed -i s/^A_KEY=.*/A_KEY=other/");
+    assert!(home.run_with(&["edit"], &[("EDITOR", &editor)]).status.success());
+    let new = home.new_records(&before);
+    let steps: Vec<String> =
+        new.iter().map(|record| format!("{} {} {}", record["action"], record["outcome"], record["names"])).collect();
+    assert_eq!(
+        steps,
+        [r#""edit" "done" ["A_KEY","B_KEY"]"#, r#""edit-save" "intent" ["A_KEY"]"#, r#""edit-save" "done" ["A_KEY"]"#]
+    );
 }
 
 #[test]

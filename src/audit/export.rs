@@ -167,7 +167,7 @@ fn some<const N: usize>(pairs: [(&str, Option<Value>); N]) -> Value {
 fn categories(record: &Record) -> (Vec<&'static str>, Vec<&'static str>) {
     let kind = match record.action.as_str() {
         "exec" => return (vec!["configuration", "process"], vec!["access", "start"]),
-        "get" | "export" | "verify" => "access",
+        "get" | "export" | "edit" | "verify" => "access",
         "init" | "import" => "creation",
         "rm" => "deletion",
         "trust" => "info",

@@ -36,9 +36,9 @@ pub struct Filter {
 }
 
 /// Actions that give a value out.
-const USES: [&[u8]; 3] = [b"exec", b"get", b"export"];
+const USES: [&[u8]; 4] = [b"exec", b"get", b"export", b"edit"];
 
-/// Whether values were given out: `exec`, `get` or `export`, and done. An
+/// Whether values were given out: `exec`, `get`, `export` or `edit`, and done. An
 /// `exec` that did not start after all counts: its values had been opened.
 #[must_use]
 pub fn is_use(record: &Record) -> bool {

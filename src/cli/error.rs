@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use vault::crypto::Hash;
-use vault::{Kind, MemberName, ProfileName, SecretName, audit, config, exec, identity, interchange, store};
+use vault::{DeviceName, Kind, MemberName, ProfileName, SecretName, audit, config, exec, identity, interchange, store};
 
 use super::exit::Exit;
 
@@ -129,6 +129,18 @@ pub(crate) enum CommandError {
     #[error("{0} has no replaced value that waits to be revoked")]
     NothingToRevoke(SecretName),
 
+    #[error("no editor: neither VISUAL nor EDITOR is set")]
+    NoEditor,
+    #[error("the editor was not found: {editor}")]
+    EditorMissing { editor: String },
+    #[error("nothing was changed: {first}{}", and_more(*.more))]
+    Unreadable { first: String, more: usize },
+    #[error("nothing was changed: {}", clashes(.0))]
+    Clash(Vec<(SecretName, Option<DeviceName>)>),
+    #[error("nothing was changed: every line of profile {0} is gone")]
+    EverythingGone(ProfileName),
+    #[error("interrupted; nothing was changed")]
+    Interrupted,
     #[error("cannot read the terminal: {0}")]
     Terminal(std::io::Error),
     #[error("cannot read standard input: {0}")]
@@ -170,6 +182,19 @@ fn names(names: &[SecretName]) -> String {
     names.iter().map(SecretName::as_str).collect::<Vec<_>>().join(", ")
 }
 
+fn and_more(count: usize) -> String {
+    if count > 0 { format!(", and {count} more") } else { String::new() }
+}
+
+/// What happened to secrets while somebody edited them.
+fn clashes(clashes: &[(SecretName, Option<DeviceName>)]) -> String {
+    let one = |(name, by): &(SecretName, Option<DeviceName>)| match by {
+        Some(by) => format!("{name} was set by {by} in the meantime"),
+        None => format!("{name} was removed in the meantime"),
+    };
+    clashes.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
 impl CommandError {
     pub(crate) fn usage(message: String) -> Self {
         Self::Usage { message }
@@ -209,6 +234,7 @@ impl CommandError {
             Self::Program { .. } => "program-failed",
             Self::Unverified(_) => "unverified",
             Self::DangerousName(_) => "dangerous-name",
+            Self::Clash(_) => "conflict",
             Self::Exec(exec::Error::NotFound { .. }) => "not-found",
             Self::Exec(exec::Error::NotExecutable { .. }) => "not-executable",
             Self::Exec(_) => "not-started",
@@ -238,6 +264,10 @@ impl CommandError {
             | Self::AuditSink
             | Self::LogIsWhole
             | Self::NotConfirmed
+            | Self::NoEditor
+            | Self::EditorMissing { .. }
+            | Self::Unreadable { .. }
+            | Self::EverythingGone(_)
             | Self::NoAnchors
             | Self::Import(_)
             | Self::Request(_)
@@ -308,6 +338,7 @@ impl CommandError {
             | Self::OtherPending(_)
             | Self::OtherKept(_)
             | Self::NotRevoked(_)
+            | Self::Clash(_)
             | Self::Store(store::Error::Busy { .. })
             | Self::Audit(audit::Error::Store(store::Error::Busy { .. })) => Exit::Conflict,
             Self::Exec(exec::Error::NotFound { .. } | exec::Error::InterpreterNotFound { .. }) => Exit::NotFound,
@@ -447,6 +478,11 @@ impl CommandError {
                 "see `vault audit verify` and find out why; `vault audit begin --reason TEXT` goes on with a new log"
                     .into()
             }
+            Self::NoEditor | Self::EditorMissing { .. } => {
+                "name one that is there, for example `EDITOR=nano vault edit`".into()
+            }
+            Self::Unreadable { .. } | Self::Clash(_) => "`vault edit` begins again".into(),
+            Self::EverythingGone(_) => "if that is meant: `vault rm NAME…`, or `vault profile rm`".into(),
             Self::NotConfirmed => "pass `--yes` where there is no terminal to ask on".into(),
             Self::NoAnchors => "`vault audit checkpoint` makes such a file; a commit is named as git does".into(),
             Self::Merge(vault::merge::MergeError::Team { .. }) => {

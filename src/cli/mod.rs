@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod context;
+mod editor;
 mod enroll;
 mod error;
 mod exit;
@@ -16,6 +17,7 @@ mod readback;
 mod record;
 mod recovery_code;
 mod scheduler;
+mod sheet;
 mod stages;
 mod standing;
 mod table;
@@ -77,6 +79,7 @@ enum Command {
     #[command(visible_alias = "copy")]
     Cp(Later<run_as::cp::Args>),
     Exec(Later<run_as::exec::Args>),
+    Edit(Later<run_as::edit::Args>),
     Import(Later<run_as::import::Args>),
     Export(Later<run_as::export::Args>),
     Join(Later<run_as::join::Args>),
@@ -131,6 +134,10 @@ pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
             ui.hint(&hint);
         }
     }
+    if matches!(error, CommandError::Interrupted) {
+        // Everything is cleared up; the shell is to know that it was the keyboard.
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT);
+    }
     failure(error.exit(), is_exec)
 }
 
@@ -175,6 +182,7 @@ fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), Comma
         Command::Mv(args) => run_as::mv::run(cx, ui, &args),
         Command::Cp(args) => run_as::cp::run(cx, ui, &args),
         Command::Exec(args) => run_as::exec::run(cx, ui, &args),
+        Command::Edit(args) => run_as::edit::run(cx, ui, &args),
         Command::Import(args) => run_as::import::run(cx, ui, &args),
         Command::Export(args) => run_as::export::run(cx, ui, &args),
         Command::Join(args) => run_as::join::run(cx, ui, &args),

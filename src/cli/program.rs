@@ -63,14 +63,10 @@ impl Program<'_> {
         self.run(command, 0).map(drop)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the command line is where programs are run from")]
     fn command(&self) -> Command {
-        let mut command = Command::new("/bin/sh");
+        let mut command = shell();
         // A group of its own, so that all of it can be ended at the time limit.
         command.args(["-c", self.line]).process_group(0);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(credential)) {
-            command.env_remove(name);
-        }
         command
     }
 
@@ -128,6 +124,16 @@ impl Program<'_> {
     fn failed(&self, why: &str) -> CommandError {
         CommandError::Program { what: self.what.to_owned(), why: why.to_owned() }
     }
+}
+
+/// `sh`, without our credentials in its environment.
+#[expect(clippy::disallowed_methods, reason = "the command line is where programs are run from")]
+pub(crate) fn shell() -> Command {
+    let mut command = Command::new("/bin/sh");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(credential)) {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// Ends a child and everything in its group.

@@ -12,7 +12,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub mod detached;
 pub mod environment;
+pub mod interrupts;
 pub mod launch;
 pub mod names;
 pub mod process;

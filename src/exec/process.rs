@@ -188,7 +188,7 @@ fn is_open(descriptor: c_int) -> bool {
 
 /// Opens `/dev/null`, or `/` where there is none, under the lowest free number and leaves it open.
 #[expect(unsafe_code, reason = "std opens files under numbers above 2 only")]
-fn fill_lowest() {
+pub(super) fn fill_lowest() {
     // SAFETY: both paths are C strings; the result is a number, deliberately never closed.
     unsafe {
         if libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) == -1 {

@@ -10,6 +10,7 @@ mod directory;
 mod lock;
 mod read;
 mod replace;
+mod scratch;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -26,6 +27,7 @@ pub use directory::create_private_dir_all;
 pub use lock::Lock;
 pub use read::{read, read_private, read_private_from};
 pub use replace::{Mode, create_new, replace};
+pub use scratch::{Scratch, remove_tree};
 
 /// Why bytes could not be read or written. Each message is complete on its
 /// own; paths are shown as they were passed in, unescaped.

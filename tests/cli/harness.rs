@@ -301,6 +301,12 @@ impl Run<'_> {
         self
     }
 
+    /// More arguments.
+    pub(crate) fn args<const N: usize>(mut self, words: [&str; N]) -> Self {
+        self.words.extend(words.map(OsString::from));
+        self
+    }
+
     /// The working directory.
     pub(crate) fn within(mut self, directory: impl AsRef<Path>) -> Self {
         self.directory = self.directory.join(directory);

@@ -11,6 +11,8 @@ mod config;
 #[cfg(feature = "os-keyring")]
 mod desktop;
 mod doctor;
+mod edit;
+mod edit_terminal;
 mod exec;
 mod forms;
 mod get;

@@ -4,7 +4,7 @@ use vault::clock::{Span, Timestamp};
 use vault::interchange::{Entry, Parsed, dotenv, json};
 use vault::{Exposure, RotateEvery, SecretName, Text, Value, provider, store};
 
-use super::set::describe;
+use super::set::{describe, recognise};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
@@ -131,8 +131,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
                 secret.policy.rotate_every = Some(RotateEvery::Every(span));
             }
             if secret.provider.is_none() {
-                // The bytes are looked at for a known prefix and go nowhere.
-                let detected = provider::detect(name.as_str(), Some(entry.value.reveal()));
+                let detected = recognise(name, &entry.value);
                 secret.provider = detected.and_then(|detected| detected.provider.id.parse().ok());
             }
             if let Some(why) = &why
@@ -183,7 +182,7 @@ fn report(ui: &mut Ui, args: &Args, taken: &[(SecretName, Entry)], was_tracked: 
         ui.note(&format!("`$` was kept as it is, nothing was filled in: {}", literal.join(", ")));
     }
     for (name, entry) in taken {
-        let detected = provider::detect(name.as_str(), Some(entry.value.reveal()));
+        let detected = recognise(name, &entry.value);
         if let Some(detected) = detected.filter(|detected| matches!(detected.form, provider::Form::Mismatch(_))) {
             describe(ui, name, &detected);
         }

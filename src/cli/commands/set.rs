@@ -76,10 +76,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let action = if value.is_some() { "set" } else { "metadata" };
     let mut change = Change::of(action, &profile, std::slice::from_ref(&args.name));
     change.overrides = name_overrides(std::iter::once(args.name.as_str()));
-    let detected = value.as_ref().and_then(|value| {
-        // The bytes are looked at for a known prefix and go nowhere.
-        provider::detect(args.name.as_str(), Some(value.reveal()))
-    });
+    let detected = value.as_ref().and_then(|value| recognise(&args.name, value));
     let outcome = cx.change(ui, &opened, &change, |tx, signer, now| {
         let (section, key) = tx.profile(&profile, signer)?;
         let (secret, new) = match &value {
@@ -139,6 +136,12 @@ fn report(ui: &mut Ui, args: &Args, profile: &vault::ProfileName, outcome: &Edit
         Edit::Unchanged(_) => "nothing changed".to_owned(),
     };
     ui.note(&text);
+}
+
+/// The provider whose key it looks like.
+pub(crate) fn recognise(name: &SecretName, value: &SecretValue) -> Option<provider::Detection> {
+    // The bytes are looked at for a known prefix and go nowhere.
+    provider::detect(name.as_str(), Some(value.reveal()))
 }
 
 /// Says what was recognised, and warns about a value that cannot be right.
