@@ -2,6 +2,14 @@ use std::fs;
 
 use crate::harness::{World, git, write};
 use crate::team::{ADMIN, add_member};
+use crate::terminal::Terminal;
+
+/// `vault trust` on a terminal, up to its question.
+fn asked(world: &World) -> Terminal {
+    let mut terminal = Terminal::spawn(world.run(["trust"]).env("NO_COLOR", "1").command());
+    terminal.expect("?");
+    terminal
+}
 
 #[test]
 fn an_unknown_place_must_be_confirmed() {
@@ -169,6 +177,45 @@ fn going_back_is_accepted_by_a_person_only() {
     world.vault(["trust"]).fails_with(5, wanted);
     world.run(["trust"]).env("VLT_VAULT_ID", world.id()).output().fails_with(5, wanted);
     world.assert_unchanged(&before);
+}
+
+#[test]
+fn a_person_can_accept_going_back() {
+    let (world, old, newer) = rolled_back();
+    let before = world.snapshot();
+    let mut terminal = asked(&world);
+    terminal.line("n");
+    terminal.ends(5);
+    world.assert_unchanged(&before);
+    let mut terminal = asked(&world);
+    terminal.line("y");
+    terminal.expect("accepted; writing is possible again");
+    terminal.ends(0);
+    world.set("K2", "v");
+    assert_eq!(world.value("K"), old.as_bytes());
+    // What was given up is not taken for newer than what came after it.
+    world.put(newer);
+    world.run(["set", "K", "-"]).stdin("v").output().fails_with(5, "nothing was changed");
+}
+
+#[test]
+fn a_person_can_accept_another_vault_at_a_known_place() {
+    let (world, _) = World::with_secret("K");
+    let other = World::new();
+    world.put(other.bytes());
+    let before = world.snapshot();
+    let mut terminal = asked(&world);
+    terminal.line("n");
+    terminal.ends(5);
+    world.assert_unchanged(&before);
+    let mut terminal = asked(&world);
+    terminal.line("y");
+    let shown = terminal.ends(0);
+    assert!(shown.contains("is another vault than before") && shown.contains(&other.id()), "{shown}");
+    world.vault(["list"]).ok();
+    // She is no member there.
+    world.vault(["verify"]).ok();
+    world.run(["set", "K", "-"]).stdin("v").output().fails_with(4, "");
 }
 
 #[test]
