@@ -30,13 +30,14 @@ enum Kind {
     ExecAsked,
     Set,
     List,
+    Rotation,
     Verify,
     Version,
 }
 
 /// Every case, those of one size together.
 pub(crate) fn all() -> impl Iterator<Item = Case> {
-    use Kind::{ExecAll, ExecAsked, List, Set, Verify, Version};
+    use Kind::{ExecAll, ExecAsked, List, Rotation, Set, Verify, Version};
     let case = |name: &str, secrets, kind, target, rounds| Case { name: name.into(), secrets, kind, target, rounds };
     [
         case("version", 10, Version, None, 300),
@@ -49,6 +50,7 @@ pub(crate) fn all() -> impl Iterator<Item = Case> {
         case("exec, 10 of 10,000", 10_000, ExecAsked, Some(10.0), 60),
         case("exec, 10,000 secrets", 10_000, ExecAll, Some(40.0), 40),
         case("list of 10,000", 10_000, List, Some(40.0), 40),
+        case("rotation of 10,000", 10_000, Rotation, Some(60.0), 40),
         case("verify, 10,000 secrets", 10_000, Verify, None, 20),
     ]
     .into_iter()
@@ -124,6 +126,7 @@ impl Case {
                 command.args(["set", &name(500), "-"]).stdin(File::open(value)?)
             }
             Kind::List => command.arg("list"),
+            Kind::Rotation => command.arg("rotation"),
             Kind::Verify => command.arg("verify"),
             Kind::Version => command.arg("--version"),
         };

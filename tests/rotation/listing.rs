@@ -64,3 +64,52 @@ fn a_clock_moved_back_makes_nothing_fresh_and_is_called_out() {
     project.at = Some("2076-06-01 12:00:00");
     assert_eq!(project.run(&["rotation", "--json"]).json()["secrets"][0]["state"], "overdue");
 }
+
+#[test]
+fn the_secret_decides_before_the_profile_and_that_before_the_provider() {
+    let project = Project::new();
+    project.set("OPENAI_API_KEY", "1", &[]);
+    let every = || {
+        let due = project.run(&["rotation", "--json"]).json()["secrets"][0].clone();
+        let text = |key: &str| due[key].as_str().unwrap_or("none").to_owned();
+        [text("rotate_every"), text("owner"), text("basis")]
+    };
+    assert_eq!(every(), ["90d", "none", "none"], "the usual interval of its provider");
+    project.ok(&["profile", "set", "default", "--rotate-every", "60d", "--owner", "bob", "--basis", "analysis 1"]);
+    assert_eq!(every(), ["60d", "bob", "analysis 1"]);
+    // Its own interval does not come with the reason of another one.
+    project.ok(&["set", "OPENAI_API_KEY", "--rotate-every", "30d"]);
+    assert_eq!(every(), ["30d", "bob", "none"]);
+    project.ok(&["set", "OPENAI_API_KEY", "--owner", "alice", "--basis", "analysis 2"]);
+    assert_eq!(every(), ["30d", "alice", "analysis 2"]);
+    project.ok(&["set", "OPENAI_API_KEY", "--no-rotation"]);
+    assert_eq!(every()[0], "never");
+    // The end that the provider gave it counts all the same, where it is earlier.
+    let due = |expires: &str| {
+        let every = ["set", "OPENAI_API_KEY", "--rotate-every", "30d", "--created", "2020-01-01", "--expires", expires];
+        project.ok(&every);
+        project.run(&["rotation", "--json"]).json()["secrets"][0]["due_at"].clone()
+    };
+    assert_eq!(due("2020-01-15"), "2020-01-15T00:00:00Z");
+    assert_eq!(due("2021-01-01"), "2020-01-31T00:00:00Z");
+}
+
+#[test]
+fn intervals_are_from_a_second_to_ten_thousand_years() {
+    let project = Project::new();
+    project.set("KEY", "1", &[]);
+    let before = project.vault_file();
+    for interval in ["0", "0d", "-1d", "-1", "3650001d", "99999999999999999999d", "1.5d", "90", "d", ""] {
+        let ran = project.run(&["set", "KEY", &format!("--rotate-every={interval}")]);
+        assert_eq!(ran.code, 2, "{interval}: {}", ran.err);
+    }
+    assert_eq!(project.vault_file(), before);
+    project.ok(&["set", "KEY", "--rotate-every", "3650000d"]);
+    for command in
+        [&["rotation"][..], &["list"], &["exec", "--", "true"], &["rotation", "--format", "ics"], &["remind"]]
+    {
+        project.ok(command);
+    }
+    let due = project.run(&["rotation", "--json"]).json()["secrets"][0].clone();
+    assert_eq!((&due["state"], &due["due_at"]), (&"fresh".into(), &"9999-12-31T23:59:59Z".into()));
+}

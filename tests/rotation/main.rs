@@ -13,5 +13,10 @@ mod postgres;
 mod remind;
 mod rotate;
 mod schedule;
+mod shipped;
+#[path = "../terminal/mod.rs"]
+mod terminal;
+mod typed;
 mod versions;
+mod web;
 mod year;

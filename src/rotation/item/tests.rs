@@ -25,7 +25,7 @@ fn item(task: Task, state: State, due: Option<&str>) -> Item {
         set_at: None,
         rotate_every: Interval::Unset,
         basis: None,
-        first_step: None,
+        steps: Vec::new(),
         expires_at: None,
         provider: None,
         owner: Some("alice".to_owned()),

@@ -13,7 +13,7 @@ fn item(name: &str, every: u64, set: u64, now: Timestamp) -> Item {
         set_at: Some(facts.value_set_at),
         rotate_every: Interval::Every(Span::days(every)),
         basis: None,
-        first_step: None,
+        steps: Vec::new(),
         expires_at: None,
         provider: None,
         owner: None,

@@ -1,5 +1,5 @@
-//! iCalendar (RFC 5545): an all-day event for each stage still ahead of a value,
-//! and for what is late already.
+//! iCalendar (RFC 5545): an all-day event for each stage of a value, that is each
+//! warning step, the due date, and an exposure.
 //!
 //! One DISPLAY alarm each: Exchange keeps one at most, Outlook ignores the action.
 
@@ -20,34 +20,42 @@ pub fn ics(items: &[Item], id: &Hash, now: Timestamp) -> String {
     out.line("METHOD:PUBLISH");
     for item in items {
         for (stage, at, summary) in stages(item) {
-            out.event(item, id, stage, at, &summary, now);
+            out.event(item, id, &stage, at, &summary, now);
         }
     }
     out.line("END:VCALENDAR");
     out.0
 }
 
-/// The stages of an item: word, day, and the text of the event.
-fn stages(item: &Item) -> Vec<(&'static str, Timestamp, String)> {
+/// The stages of an item: word, day, and the text of the event. A day has one at most,
+/// the later stage of two.
+fn stages(item: &Item) -> Vec<(String, Timestamp, String)> {
     let name = &item.line.name;
     let mut stages = Vec::new();
-    match (item.task, item.line.due_at) {
-        (Task::Revoke, Some(by)) => stages.push(("revoke", by, format!("Revoke the previous value of {name}"))),
-        (Task::Rotate, Some(due)) => {
-            let begins = item.first_step.map(|step| due.minus(step));
-            if let Some(begins) = begins.filter(|begins| day(*begins) != day(due)) {
-                stages.push(("due", begins, format!("Rotate {name} by {}", day(due))));
+    if let Some(due) = item.line.due_at {
+        let (what, last) = match item.task {
+            Task::Revoke => {
+                ("Revoke the previous value of", ("revoke", format!("Revoke the previous value of {name}")))
             }
-            let expires = item.expires_at == Some(due);
-            let (stage, what) = if expires { ("expires", "expires") } else { ("overdue", "is overdue for rotation") };
-            stages.push((stage, due, format!("{name} {what}")));
+            _ if item.expires_at == Some(due) => ("Rotate", ("expires", format!("{name} expires"))),
+            _ => ("Rotate", ("overdue", format!("{name} is overdue for rotation"))),
+        };
+        for step in &item.steps {
+            let text = format!("{what} {name} by {} ({step} left)", day(due));
+            stages.push((format!("due-{step}"), due.minus(*step), text));
         }
-        _ => {}
+        stages.push((last.0.to_owned(), due, last.1));
+        let days: Vec<String> = stages.iter().map(|(_, at, _)| day(*at)).collect();
+        let mut position = 0;
+        stages.retain(|_| {
+            position += 1;
+            days.get(position) != Some(&days[position - 1])
+        });
     }
     if item.line.state == State::Exposed
         && let Some(at) = item.exposed.iter().map(|exposure| exposure.at).min()
     {
-        stages.push(("exposed", at, format!("{name} is exposed: rotate it now")));
+        stages.push(("exposed".to_owned(), at, format!("{name} is exposed: rotate it now")));
     }
     stages
 }
