@@ -47,9 +47,9 @@ impl Table {
     }
 
     /// Prints the table; columns that are empty in every row are left out. On a
-    /// terminal, what does not fit is cut, last columns first.
+    /// terminal, long texts are cut and last columns left out until the rest fits.
     pub(crate) fn print(self, ui: &mut Ui) {
-        let used: Vec<usize> =
+        let mut used: Vec<usize> =
             (0..self.heading.len()).filter(|&n| self.rows.iter().any(|row| !row[n].text.is_empty())).collect();
         let mut widths: Vec<usize> = used
             .iter()
@@ -57,6 +57,7 @@ impl Table {
             .collect();
         if let Some(columns) = ui.width() {
             fit(&mut widths, columns);
+            used.truncate(widths.len());
         }
         let heading: Vec<Cell> = used.iter().map(|&n| Cell::toned(Tone::Faint, self.heading[n])).collect();
         print_row(ui, heading.iter(), &widths);
@@ -75,15 +76,31 @@ impl Table {
     }
 }
 
-/// Narrows columns from the last to the second until the row fits.
-fn fit(widths: &mut [usize], columns: usize) {
+/// What is this short is shown whole or not at all: half a date says nothing.
+const SHORT: usize = 14;
+/// What is left of a longer text at the least; of the first column, which names the row, twice that.
+const CUT: usize = 12;
+
+/// Makes rows fit: first by narrowing columns of long texts, last ones first, then by
+/// leaving out columns, of which two stay.
+fn fit(widths: &mut Vec<usize>, columns: usize) {
     let total = |widths: &[usize]| widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1);
-    for n in (1..widths.len()).rev() {
+    let least = |n: usize, width: usize| match n {
+        0 => width.min(2 * CUT),
+        _ if width <= SHORT => width,
+        _ => CUT,
+    };
+    let narrow = |widths: &[usize]| widths.iter().enumerate().map(|(n, &width)| least(n, width)).collect::<Vec<_>>();
+    while widths.len() > 2 && total(&narrow(widths)) > columns {
+        widths.pop();
+    }
+    for n in (0..widths.len()).rev() {
         let over = total(widths).saturating_sub(columns);
-        if over == 0 {
-            return;
-        }
-        widths[n] -= over.min(widths[n].saturating_sub(4));
+        widths[n] -= over.min(widths[n] - least(n, widths[n]));
+    }
+    let over = total(widths).saturating_sub(columns);
+    if let Some(first) = widths.first_mut() {
+        *first = first.saturating_sub(over).max((*first).min(4));
     }
 }
 
@@ -119,11 +136,23 @@ mod tests {
 
     #[test]
     fn narrow_terminals_cut_the_last_columns_and_keep_the_first() {
-        let mut widths = [20, 10, 30];
-        fit(&mut widths, 50);
-        assert_eq!(widths, [20, 10, 16]);
-        fit(&mut widths, 30);
-        assert_eq!(widths, [20, 4, 4]);
+        for (columns, want) in [
+            (80, &[20, 10, 30][..]),
+            (50, &[20, 10, 16]),
+            (46, &[20, 10, 12]),
+            // The last one does not fit even cut short.
+            (45, &[20, 10]),
+            (30, &[18, 10]),
+            (10, &[4, 10]),
+        ] {
+            let mut widths = vec![20, 10, 30];
+            fit(&mut widths, columns);
+            assert_eq!(widths, want, "{columns} columns");
+        }
+        // A long name is cut for the sake of what is said about it.
+        let mut widths = vec![60, 9, 12, 10];
+        fit(&mut widths, 80);
+        assert_eq!(widths, [43, 9, 12, 10]);
         assert_eq!(cut("STRIPE_SECRET_KEY", 8), "STRIPE_…");
         assert_eq!(cut("漢字漢字", 5), "漢字…");
     }

@@ -113,7 +113,7 @@ fn the_workflow_fails_a_pull_request_on_late_keys_without_any_secret() {
     assert!(!job.to_string().contains("secrets."), "no secret for the check");
     assert_eq!(job["env"], json!({ "VLT_VAULT_ID": "${{ vars.VLT_VAULT_ID }}" }));
     let steps: Vec<&str> = job["steps"].as_array().unwrap().iter().filter_map(|step| step["run"].as_str()).collect();
-    assert!(steps[0].starts_with("cargo install "));
+    assert!(steps[0].starts_with("pip install "));
     let project = Project::new();
     let text = String::from_utf8(project.vault_file()).unwrap();
     let id = text.lines().nth(2).unwrap().split('"').nth(1).unwrap().to_owned();

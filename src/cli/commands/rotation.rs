@@ -133,7 +133,7 @@ fn table(ui: &mut Ui, items: &[Item], now: Timestamp) {
         ui.note("nothing is on the due list");
         return;
     }
-    let heading = &["NAME", "STATE", "DUE", "ON", "LIFE", "AGE", "POLICY", "OWNER", "WHY", "ROTATE AT", "PROFILE"];
+    let heading = &["NAME", "STATE", "PROFILE", "DUE", "ON", "LIFE", "WHY", "AGE", "POLICY", "OWNER", "ROTATE AT"];
     let mut table = Table::new(heading);
     let several = items.iter().any(|item| item.line.profile != items[0].line.profile);
     for item in items {
@@ -142,15 +142,15 @@ fn table(ui: &mut Ui, items: &[Item], now: Timestamp) {
         table.row(vec![
             Cell::toned(Tone::Bold, line.name.clone()),
             Cell::toned(tone, line.state.to_string()),
+            Cell::toned(Tone::Faint, if several || line.profile != "default" { line.profile.as_str() } else { "" }),
             Cell::toned(tone, rotation::due_text(line.due_at, now)),
             Cell::new(line.due_at.map_or_else(String::new, local_day)),
             Cell::toned(tone, rotation::bar(line.life_used, 8).trim_end()),
+            Cell::new(why(item)),
             Cell::new(age.unwrap_or_default()),
             Cell::new(item.rotate_every.to_string()),
             Cell::new(item.owner.clone().unwrap_or_default()),
-            Cell::new(why(item)),
             Cell::toned(Tone::Faint, item.console().unwrap_or_default()),
-            Cell::toned(Tone::Faint, if several || line.profile != "default" { line.profile.as_str() } else { "" }),
         ]);
     }
     table.print(ui);

@@ -5,7 +5,7 @@ use vault::{SecretName, Stage, Text};
 use super::list::{Entry, Json, console, tone};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
-use crate::cli::time::Newest;
+use crate::cli::time::{Newest, local_time};
 use crate::cli::ui::{Tone, Ui};
 
 /// Show everything that is known about a secret, but its value
@@ -95,12 +95,15 @@ fn print(ui: &mut Ui, entry: &Entry, last_used: Option<Timestamp>, now: Timestam
     row("profile", line.profile.clone());
     row("version", format!("{}, set by {}", secret.version, secret.set_by));
     let since = if secret.age_at_least { "at the latest " } else { "" };
-    row("value since", format!("{since}{} ({})", secret.set_at, rotation::age_text(line.age_seconds, line.at_least)));
+    row(
+        "value since",
+        format!("{since}{} ({})", local_time(secret.set_at), rotation::age_text(line.age_seconds, line.at_least)),
+    );
     row("rotate every", policy.rotate_every.to_string());
     row("because", policy.basis.clone().unwrap_or_default());
     let due = rotation::due_text(line.due_at, now);
-    row("due", line.due_at.map_or_else(String::new, |at| format!("{at} ({due})")));
-    row("expires", secret.expires_at.map_or_else(String::new, |at| at.to_string()));
+    row("due", line.due_at.map_or_else(String::new, |at| format!("{} ({due})", local_time(at))));
+    row("expires", secret.expires_at.map_or_else(String::new, local_time));
     row("owner", policy.owner.clone().unwrap_or_default());
     row("provider", secret.provider.as_ref().map_or_else(String::new, ToString::to_string));
     row("rotate at", console(secret).unwrap_or_default().to_owned());
@@ -117,20 +120,25 @@ fn print(ui: &mut Ui, entry: &Entry, last_used: Option<Timestamp>, now: Timestam
         row(label, if list.is_empty() { String::new() } else { format!("{} (not enforced)", join(list)) });
     }
     row("rate", secret.scope.rate.as_ref().map_or_else(String::new, |rate| format!("{rate} (not enforced)")));
-    row("last use", last_used.map_or_else(|| "none in the log of this device".to_owned(), |at| at.to_string()));
+    row("last use", last_used.map_or_else(|| "none in the log of this device".to_owned(), local_time));
     for exposure in &secret.exposed {
         let to = exposure.to.as_ref().map_or_else(String::new, |to| format!(" to {to}"));
-        rows.push(("exposed", format!("{}{to}: {}", exposure.at, exposure.why), Tone::Bad));
+        rows.push(("exposed", format!("{}{to}: {}", local_time(exposure.at), exposure.why), Tone::Bad));
     }
     if let Some(pending) = &secret.pending {
-        rows.push(("pending", format!("version {} of {}", pending.version, pending.set_at), Tone::Attention));
+        rows.push((
+            "pending",
+            format!("version {} of {}", pending.version, local_time(pending.set_at)),
+            Tone::Attention,
+        ));
     }
     for earlier in &secret.earlier {
         let stage = match earlier.stage {
             Stage::Previous => "previous",
             Stage::Revoked => "revoked",
         };
-        let text = format!("version {} ({stage}), {} to {}", earlier.version, earlier.set_at, earlier.retired_at);
+        let (from, to) = (local_time(earlier.set_at), local_time(earlier.retired_at));
+        let text = format!("version {} ({stage}), {from} to {to}", earlier.version);
         rows.push(("earlier", text, Tone::Faint));
     }
     let (name, state) = (ui.paint(Tone::Bold, &line.name), ui.paint(tone(line.state), &line.state.to_string()));
