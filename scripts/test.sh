@@ -5,7 +5,7 @@
 #
 # On Debian and as root it installs what is missing; elsewhere it names it. A step that cannot run is listed as
 # not run; with CI set that is a failure, unless the system as such cannot do it. --full takes every point of the
-# fault sweeps instead of every sixth.
+# fault sweeps instead of every sixth, and builds the release a second time, elsewhere.
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -106,9 +106,22 @@ step "quickstart" env VAULT="$vault" scripts/quickstart.sh
 step "dotenv as python-dotenv" "$python" tests/oracles/dotenv_oracle.py tests/oracles/dotenv_cases.json
 if [ -f tests/reader/check.py ]; then step "reader in Python" "$python" tests/reader/check.py; fi
 
+step "what vault is made of" scripts/supply-chain.py
+deny() {
+    local cargo_deny
+    cargo_deny=$(scripts/tool.sh cargo-deny) && "$cargo_deny" --locked check "$@"
+}
+step "cargo deny" deny bans licenses sources
+if compgen -G "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs/*" >/dev/null; then
+    step "cargo deny, advisories" deny --disable-fetch advisories
+else
+    cannot "cargo deny, advisories" "RustSec's database is not here; cargo deny fetch db gets it"
+fi
+
 # The build of a release takes a third of the time of all this together.
 step "packages" scripts/package.sh
 step "packages, installed and removed" "$python" tests/packages/check.py "$target/package"
+if $full; then step "reproducible" scripts/reproduce.sh; fi
 step "recipes" "$python" tests/recipes/check.py --vault "$vault" --packages "$target/package"
 cannot "docker and compose" "no engine; the compose file is checked, and what it starts is run without one"
 cannot "systemd, GitHub Actions" "neither runs here; unit and workflow are checked, and what they start is run without them"

@@ -77,6 +77,7 @@ def program(directory, world):
     assert "GNU_RELRO" in headers and re.search(r"DYN \(", world.run("readelf", "--file-header", binary))
     assert re.search(r"GNU_STACK\s.*\sRW\s", headers), "the stack is executable"
     text = binary.read_bytes()
+    assert len(text) < 12 << 20, f"{len(text)} bytes: docs/supply-chain.md promises less"
     home = os.environ.get("HOME", "/root")
     for place in (str(CHECKOUT), os.environ.get("CARGO_HOME", f"{home}/.cargo"), f"{home}/"):
         assert place.encode() not in text, f"names a place of the machine that built it: {place}"
