@@ -212,7 +212,7 @@ fn teams_that_both_moved_are_not_merged() {
     let theirs = crew.edit(BOB, &crew.base, rekey);
     match Plan::new(Some(&crew.base), &ours, &theirs, How::Merge) {
         Err(MergeError::Team { ours, theirs }) => {
-            assert_eq!((ours[0].what, ours[0].by.as_str()), ("rekey", "alice-laptop"));
+            assert_eq!((&ours[0].action, ours[0].by.as_str()), (&Action::Rekey, "alice-laptop"));
             assert_eq!((theirs.len(), theirs[0].by.as_str()), (1, "bob-laptop"));
         }
         _ => panic!("two rekeys"),

@@ -322,7 +322,9 @@ impl CommandError {
             Self::Merge(MergeError::Side { .. } | MergeError::Unrelated | MergeError::Behind(_)) => Exit::Untrusted,
             Self::NothingToSettle | Self::NoSuchConflict(_) | Self::NoClone(_) => Exit::Missing,
             Self::Merge(MergeError::Team { .. }) | Self::ChangedSince { .. } | Self::Git(_) => Exit::Conflict,
-            Self::Vault(V::NoWrite { .. } | V::NotAdmin(_) | V::NotAllowed(_) | V::Unfit { .. })
+            Self::Vault(
+                V::NoWrite { .. } | V::NotAdmin(_) | V::NotAdminOnBoth(_) | V::NotAllowed(_) | V::Unfit { .. },
+            )
             | Self::OwnDevice
             | Self::OutOfScope { .. }
             | Self::DangerousName(_)
@@ -460,6 +462,9 @@ impl CommandError {
             Self::OwnDevice => "let another admin do it, or use another device of yours".into(),
             Self::Request(_) => "ask for the whole line that `vault join` printed".into(),
             Self::Vault(V::NoGrant { .. } | V::NoWrite { .. } | V::NotAdmin(_)) => "ask an admin of the vault".into(),
+            Self::Vault(V::NotAdminOnBoth(_)) => {
+                "ask somebody who is; or give one side up: `git merge --abort`, pull, and make its changes again".into()
+            }
             Self::Vault(V::Pin(vault::PinError::Behind(_))) => {
                 "pull or merge the newer file; `vault config rollback warn` reads older ones".into()
             }
@@ -486,7 +491,7 @@ impl CommandError {
             Self::NotConfirmed => "pass `--yes` where there is no terminal to ask on".into(),
             Self::NoAnchors => "`vault audit checkpoint` makes such a file; a commit is named as git does".into(),
             Self::Merge(vault::merge::MergeError::Team { .. }) => {
-                "an admin has to: keep one side (`git checkout --ours` or `--theirs`) and make the other one's changes again".into()
+                "an admin of both sides types `vault git resolve @team --ours`, or `--theirs`: one log is kept, and the other one's changes are made again".into()
             }
             Self::Merge(vault::merge::MergeError::Behind(_)) => "pull or merge the newer file first".into(),
             Self::Merge(vault::merge::MergeError::Side { .. }) => {

@@ -346,7 +346,7 @@ impl Context {
     }
 
     /// Signs a merge: intent for each profile, sign, keep, done. `keep` is handed what was
-    /// signed and puts it where it belongs.
+    /// signed and puts it where it belongs. No profile at all stands for the team.
     pub(crate) fn sign_merge(
         &self,
         opened: &Opened,
@@ -358,30 +358,37 @@ impl Context {
         let mut trail = self.trail_of(opened, actor)?;
         let now = self.now();
         let mut intents = Vec::new();
-        let event = |profile: &ProfileName, outcome| Event {
-            profile: Some(profile.to_string()),
+        let subjects: Vec<Option<&ProfileName>> =
+            if profiles.is_empty() { vec![None] } else { profiles.iter().map(Some).collect() };
+        let event = |subject: Option<&ProfileName>, outcome| Event {
+            profile: subject.map(ToString::to_string),
+            names: if subject.is_none() { vec!["@team".to_owned()] } else { Vec::new() },
             ..Event::new("merge", outcome)
         };
-        for profile in profiles {
-            intents.push(trail.record(&event(profile, Outcome::Intent), now)?.head);
+        for subject in &subjects {
+            intents.push(trail.record(&event(*subject, Outcome::Intent), now)?.head);
         }
-        let last = intents.last().ok_or(CommandError::Internal("a merge without a profile is not signed"))?;
+        let last = intents.last().ok_or(CommandError::Internal("a merge is about something"))?;
         let head = AuditHead { sequence: last.sequence, hash: last.hash };
         let signer =
             Signer { device: actor.device.clone(), identity: &actor.identity, key: actor.identity.signing_key() };
         let mut memory = opened.memory.borrow_mut();
         let result = sign(&signer, &memory, head, now).and_then(|written| {
             // A merge may be given up after this; its number is then not used again.
-            let sections = profiles.iter().map(|profile| written.section(profile)).collect::<Result<Vec<_>, _>>()?;
+            let sections = if profiles.is_empty() {
+                all_sections(&written)?
+            } else {
+                profiles.iter().map(|profile| written.section(profile)).collect::<Result<Vec<_>, _>>()?
+            };
             memory.reserve(&sections.iter().collect::<Vec<_>>());
             memory.save(&opened.state, self.globals.lock_timeout()).map_err(vault::Error::from)?;
             keep(&written)
         });
-        for (profile, intent) in profiles.iter().zip(&intents) {
+        for (subject, intent) in subjects.into_iter().zip(&intents) {
             let of = Some(intent.sequence);
             let ended = match &result {
-                Ok(()) => Event { of, ..event(profile, Outcome::Done) },
-                Err(error) => Event { of, reason: Some(error.word().to_owned()), ..event(profile, Outcome::Failed) },
+                Ok(()) => Event { of, ..event(subject, Outcome::Done) },
+                Err(error) => Event { of, reason: Some(error.word().to_owned()), ..event(subject, Outcome::Failed) },
             };
             trail.record(&ended, self.now())?;
         }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::crypto::{Hash, SealedValue};
 use crate::vault::{
-    Action, Change, Exposure, PolicyFields, Removed, Role, RotateEvery, Scope, Secret, Section, Stage, Text, Vault,
+    Action, Exposure, PolicyFields, Removed, Role, RotateEvery, Scope, Secret, Section, Stage, Text, Vault,
 };
 
 /// Describes a vault file. Needs no identity and trusts nobody; what does not verify
@@ -24,7 +24,7 @@ pub fn describe(bytes: &[u8]) -> String {
 fn vault_text(vault: &Vault) -> String {
     let mut out = format!("vault {}\n\n", vault.id());
     for change in vault.changes() {
-        line(&mut out, 0, &format!("team change {}: {}", change.number, change_text(&change)));
+        line(&mut out, 0, &format!("team change {}: {}", change.number, describe_change(&change.action)));
         line(&mut out, 1, &format!("by {} at {}", change.by, change.at));
         for rekeyed in &change.rekeyed {
             line(&mut out, 1, &format!("new key for profile {} (epoch {})", rekeyed.profile, rekeyed.epoch));
@@ -145,8 +145,10 @@ fn exposures(out: &mut String, depth: usize, exposed: &[Exposure]) {
     }
 }
 
-fn change_text(change: &Change) -> String {
-    match &change.action {
+/// A change of the team in words.
+#[must_use]
+pub fn describe_change(action: &Action) -> String {
+    match action {
         Action::Found { member, device, .. } => format!("vault founded by {member} on {}", device.device),
         Action::AddMember { member, device, role } => {
             format!("member {member} added on {}: {}", device.device, role_text(role))
@@ -165,7 +167,12 @@ fn change_text(change: &Change) -> String {
         Action::Rekey => "new keys".to_owned(),
         Action::Recovery { set: Some(_) } => "recovery code set".to_owned(),
         Action::Recovery { set: None } => "recovery code taken out".to_owned(),
-        Action::Adopt { head, .. } => format!("team changes up to {head} merged away"),
+        Action::Adopt { head, members, devices } => {
+            let gone: Vec<String> =
+                members.iter().map(ToString::to_string).chain(devices.iter().map(ToString::to_string)).collect();
+            let gone = if gone.is_empty() { String::new() } else { format!(", with them {} removed", list(gone)) };
+            format!("team changes up to {} merged away{gone}", head.short())
+        }
     }
 }
 

@@ -9,7 +9,7 @@ mod sources;
 use std::ffi::OsStr;
 
 pub use branches::holder;
-pub use diff::describe;
+pub use diff::{describe, describe_change};
 pub use install::{attributes_line, has_attributes, quote, settings};
 pub use sources::{Error, Origin, Repair, Sources, repair, unmerged};
 

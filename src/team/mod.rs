@@ -1,6 +1,7 @@
 //! Who is in: joining, roles, leaving, recovery. Each operation is one change of the
 //! vault file, all of it or nothing; `docs/team.md` shows them from outside.
 
+mod adopt;
 mod leave;
 mod recover;
 mod request;
@@ -10,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::vault::{Action, DeviceName, Error, MemberName, NewDevice, Role, Signer, Transaction};
 use std::collections::BTreeSet;
 
+pub use adopt::{Adopted, adopt};
 pub use leave::{Leaving, Removal, remove};
 pub use recover::{enroll, new_recovery};
 pub use request::{Request, RequestError};

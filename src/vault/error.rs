@@ -240,6 +240,9 @@ pub enum Error {
     /// The device's member is no admin.
     #[error("{0} is no admin of this vault")]
     NotAdmin(DeviceName),
+    /// Only an admin of both team logs can make one of them.
+    #[error("{0} is not an admin on both sides, so it cannot make one team of them")]
+    NotAdminOnBoth(DeviceName),
     /// A bound of the format would be exceeded.
     #[error("{0}")]
     Bound(&'static str),

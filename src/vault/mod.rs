@@ -107,6 +107,16 @@ impl Vault {
         &self.team
     }
 
+    /// The team as it was after its first changes.
+    pub(crate) fn team_after(&self, changes: usize) -> Team {
+        let mut team = Team::default();
+        for (text, _) in self.document.changes().take(changes) {
+            // Each was verified before, or there would be no vault.
+            let _ = team.read(text, 0, |_| true);
+        }
+        team
+    }
+
     /// The changes of the team, in order.
     pub fn changes(&self) -> impl Iterator<Item = Change> {
         // Each was read before, or there would be no vault.

@@ -134,6 +134,9 @@ pub struct Memory {
     former_devices: BTreeSet<DeviceName>,
     profiles: BTreeMap<ProfileName, Seen>,
     warned: Vec<Hash>,
+    /// Heads that the chain seen adopted: files of those histories are older ones.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    adopted: BTreeSet<Hash>,
     /// The device this installation last acted as, so that refusals go into its log.
     #[serde(default)]
     device: Option<DeviceName>,
@@ -162,6 +165,7 @@ impl Memory {
             former_devices: BTreeSet::new(),
             profiles: BTreeMap::new(),
             warned: Vec::new(),
+            adopted: BTreeSet::new(),
             device: None,
         }
     }
@@ -224,11 +228,10 @@ impl Memory {
     pub fn compare(&self, vault: &Vault, sections: &[&Section<'_>]) -> Result<Standing, Error> {
         let team = vault.team();
         let mut warnings = Vec::new();
-        let shared = self.chain.iter().zip(team.hashes()).take_while(|(seen, here)| seen == here).count();
-        if shared == team.hashes().len() && shared < self.chain.len() {
-            warnings.push(Warning::TeamBehind { missing: self.chain.len() - shared });
-        } else if shared < self.chain.len() {
-            self.check_adoption(team)?;
+        match self.changes_missing(team) {
+            0 if !team.hashes().starts_with(&self.chain) => self.check_adoption(team)?,
+            0 => {}
+            missing => warnings.push(Warning::TeamBehind { missing }),
         }
         let team_behind = !warnings.is_empty();
         for section in sections {
@@ -258,6 +261,18 @@ impl Memory {
         Ok(Standing { warnings, fresh })
     }
 
+    /// How many changes seen are not in a file that is older than what was seen: its chain
+    /// ends earlier, or was adopted by the one seen, or adopted the one seen as it was
+    /// earlier, as in the middle of a rebase. 0 for all others.
+    fn changes_missing(&self, team: &Team) -> usize {
+        let shared = self.chain.iter().zip(team.hashes()).take_while(|(seen, here)| seen == here).count();
+        if shared == team.hashes().len() || self.adopted.contains(&team.head()) {
+            return self.chain.len() - shared;
+        }
+        let adopted = |seen: &Hash| team.adopters(seen).any(|device| self.admins.contains(device));
+        self.chain[shared..].iter().rev().position(adopted).unwrap_or(0)
+    }
+
     /// The file's chain is not the one seen: it must have adopted the head seen,
     /// and dropped nothing that was decided there.
     fn check_adoption(&self, team: &Team) -> Result<(), Error> {
@@ -281,8 +296,7 @@ impl Memory {
     pub fn learn(&mut self, vault: &Vault, sections: &[&Section<'_>], given: &[Warning]) -> bool {
         let before = self.clone();
         let team = vault.team();
-        let is_prefix = team.hashes().len() < self.chain.len() && self.chain.starts_with(team.hashes());
-        if !is_prefix && self.chain != team.hashes() {
+        if self.changes_missing(team) == 0 && self.chain != team.hashes() {
             self.take_team(team);
         }
         for section in sections {
@@ -345,6 +359,7 @@ impl Memory {
             .keys()
             .map(|profile| (profile.clone(), devices().filter(|d| team.writes(d, profile)).cloned().collect()))
             .collect();
+        self.adopted = team.adopted().copied().collect();
         self.admins = team.devices().keys().filter(|device| team.is_admin(device)).cloned().collect();
         self.former_members = team.former_members().clone();
         self.former_devices =

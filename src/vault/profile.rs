@@ -457,12 +457,12 @@ impl Profile {
     }
 
     /// Opens every value of every kept version with `old` and seals it with `new`;
-    /// with `exposed`, marks each as known to whom it says, removed ones that are still
+    /// with `exposed`, marks each as known to whom that says, removed ones that are still
     /// exposed too: history has them.
     ///
     /// # Errors
     /// [`Rejected`] of kind value, [`Error::Crypto`].
-    pub(crate) fn reseal(&mut self, old: &ValueKey, new: &ValueKey, exposed: Option<&Exposure>) -> Result<(), Error> {
+    pub(crate) fn reseal(&mut self, old: &ValueKey, new: &ValueKey, exposed: &[Exposure]) -> Result<(), Error> {
         for (name, secret) in &mut self.secrets {
             let reseal = |version: u64, value: &mut SealedValue| -> Result<(), Error> {
                 let binding = Binding { name: name.as_str(), version };
@@ -476,16 +476,16 @@ impl Profile {
             if let Some(pending) = &mut secret.pending {
                 reseal(pending.version, &mut pending.value)?;
             }
-            if let Some(exposure) = exposed {
+            for exposure in exposed {
                 secret.expose_with_pending(exposure);
             }
             for earlier in &mut secret.earlier {
                 reseal(earlier.version, &mut earlier.value)?;
-                mark_exposed(&mut earlier.exposed, exposed);
+                exposed.iter().for_each(|exposure| mark_exposed(&mut earlier.exposed, Some(exposure)));
             }
         }
         for removed in self.removed.values_mut() {
-            mark_exposed(&mut removed.exposed, exposed);
+            exposed.iter().for_each(|exposure| mark_exposed(&mut removed.exposed, Some(exposure)));
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! The team: what the log of changes amounts to, and the rules each change obeys
 //! (`docs/format.md`, section 3).
 
+mod questions;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::clock::Timestamp;
@@ -441,138 +443,5 @@ impl Role {
     #[must_use]
     pub fn writes(&self, profile: &ProfileName) -> bool {
         self.admin || self.write.binary_search(profile).is_ok()
-    }
-}
-
-/// Questions to the team.
-impl Team {
-    /// Hash of the last change; zeros before the first.
-    #[must_use]
-    pub fn head(&self) -> Hash {
-        self.hashes.last().copied().unwrap_or(Hash::ZERO)
-    }
-
-    /// Hash of each change, in order.
-    #[must_use]
-    pub fn hashes(&self) -> &[Hash] {
-        &self.hashes
-    }
-
-    /// Who adopted a head that was merged away; nobody if it was not.
-    pub fn adopters<'a>(&'a self, head: &'a Hash) -> impl Iterator<Item = &'a DeviceName> {
-        self.adopted.iter().filter(move |(adopted, _)| adopted == head).map(|(_, by)| by)
-    }
-
-    /// Members with their roles.
-    #[must_use]
-    pub fn members(&self) -> &BTreeMap<MemberName, Role> {
-        &self.members
-    }
-
-    /// Members that left.
-    #[must_use]
-    pub fn former_members(&self) -> &BTreeSet<MemberName> {
-        &self.former_members
-    }
-
-    /// Every device that ever was, by name.
-    #[must_use]
-    pub fn devices(&self) -> &BTreeMap<DeviceName, Device> {
-        &self.devices
-    }
-
-    /// Profiles with epoch, commitment and parents.
-    #[must_use]
-    pub fn profiles(&self) -> &BTreeMap<ProfileName, ProfileState> {
-        &self.profiles
-    }
-
-    /// True if a profile of that name exists or existed.
-    #[must_use]
-    pub fn profile_name_used(&self, profile: &ProfileName) -> bool {
-        self.profiles.contains_key(profile) || self.former_profiles.contains(profile)
-    }
-
-    /// The recovery device.
-    #[must_use]
-    pub fn recovery(&self) -> Option<&Recovery> {
-        self.recovery.as_ref()
-    }
-
-    /// True for an active device of an admin.
-    #[must_use]
-    pub fn is_admin(&self, device: &DeviceName) -> bool {
-        self.active(device).is_some_and(|(_, role)| role.admin)
-    }
-
-    /// True if the device may read the profile; the recovery device reads all.
-    #[must_use]
-    pub fn reads(&self, device: &DeviceName, profile: &ProfileName) -> bool {
-        if device.is_recovery() {
-            return self.recovery.is_some();
-        }
-        self.active(device).is_some_and(|(_, role)| role.reads(profile))
-    }
-
-    /// True if the device may write the profile.
-    #[must_use]
-    pub fn writes(&self, device: &DeviceName, profile: &ProfileName) -> bool {
-        if device.is_recovery() {
-            return self.recovery.is_some();
-        }
-        self.active(device).is_some_and(|(device, role)| device.signing_key.is_some() && role.writes(profile))
-    }
-
-    /// An active device with its member's role.
-    fn active(&self, device: &DeviceName) -> Option<(&Device, &Role)> {
-        let device = self.devices.get(device).filter(|device| device.active)?;
-        Some((device, self.members.get(&device.member)?))
-    }
-
-    /// The key that verifies what the device signs, if it is active and signs.
-    #[must_use]
-    pub fn signing_key(&self, device: &DeviceName) -> Option<PublicKey> {
-        if device.is_recovery() {
-            return self.recovery.as_ref().map(|recovery| recovery.signing_key);
-        }
-        self.devices.get(device).filter(|device| device.active)?.signing_key
-    }
-
-    /// The active device with this recipient; the recovery device too.
-    #[must_use]
-    pub fn device_of(&self, recipient: &Recipient) -> Option<DeviceName> {
-        if self.recovery.as_ref().is_some_and(|recovery| recovery.recipient == *recipient) {
-            return Some(DeviceName::recovery());
-        }
-        let found = self.devices.iter().find(|(_, device)| device.active && device.recipient == *recipient);
-        found.map(|(name, _)| name.clone())
-    }
-
-    /// Everyone who holds a grant of the profile, in order of names.
-    pub fn readers<'a>(&'a self, profile: &'a ProfileName) -> impl Iterator<Item = (DeviceName, &'a Recipient)> {
-        // `recovery` sorts among the device names.
-        let mut readers: Vec<(DeviceName, &Recipient)> = self
-            .devices
-            .iter()
-            .filter(|(name, _)| self.reads(name, profile))
-            .map(|(name, device)| (name.clone(), &device.recipient))
-            .collect();
-        if let Some(recovery) = &self.recovery {
-            readers.push((DeviceName::recovery(), &recovery.recipient));
-            readers.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        }
-        readers.into_iter()
-    }
-
-    /// True if the device was ever in the team log, or is the recovery device.
-    #[must_use]
-    pub fn knows_device(&self, device: &DeviceName) -> bool {
-        device.is_recovery() || self.devices.contains_key(device)
-    }
-
-    /// The number the next change has.
-    #[must_use]
-    pub fn next_number(&self) -> u64 {
-        self.hashes.len() as u64 + 1
     }
 }

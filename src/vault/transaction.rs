@@ -41,8 +41,8 @@ struct OpenProfile {
 
 /// A change under way. Dropping it changes nothing.
 pub struct Transaction {
-    _lock: store::Lock,
-    path: PathBuf,
+    /// The file to replace, held by the lock; none for a side of a merge.
+    file: Option<(store::Lock, PathBuf)>,
     vault: Vault,
     team: Team,
     changes: Vec<String>,
@@ -58,8 +58,13 @@ impl Transaction {
         let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let lock = store::Lock::acquire(directory, timeout)?;
         let vault = Vault::read(store::read(path, MAX_FILE)?, verified)?;
+        Ok(Self { file: Some((lock, path.to_path_buf())), ..Self::draft(vault) })
+    }
+
+    /// A change of a vault that no file is replaced by: of one side of a merge.
+    pub(crate) fn draft(vault: Vault) -> Self {
         let team = vault.team().clone();
-        Ok(Self { _lock: lock, path: path.to_path_buf(), vault, team, changes: Vec::new(), profiles: BTreeMap::new() })
+        Self { file: None, vault, team, changes: Vec::new(), profiles: BTreeMap::new() }
     }
 
     /// The file as it was read behind the lock.
@@ -111,6 +116,19 @@ impl Transaction {
         signer: &Signer<'_>,
         now: Timestamp,
     ) -> Result<Vec<ProfileName>, Error> {
+        let exposed = exposed.map(std::slice::from_ref).unwrap_or_default();
+        self.change_team_marking(action, also_rekey, |_| exposed.to_vec(), signer, now)
+    }
+
+    /// As [`Self::change_team`], with the marks for each profile that somebody can no longer read.
+    pub(crate) fn change_team_marking(
+        &mut self,
+        action: Action,
+        also_rekey: &BTreeSet<ProfileName>,
+        exposed: impl Fn(&ProfileName) -> Vec<Exposure>,
+        signer: &Signer<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<ProfileName>, Error> {
         if !self.team.is_admin(&signer.device) && !signer.device.is_recovery() {
             return Err(Error::NotAdmin(signer.device.clone()));
         }
@@ -142,8 +160,8 @@ impl Transaction {
             let profile = match self.profiles.remove(&name) {
                 None => Profile::empty(&name),
                 Some(mut open) => {
-                    let exposed = exposed.filter(|_| lost.contains(&name));
-                    open.profile.reseal(&open.values, &values, exposed)?;
+                    let exposed = if lost.contains(&name) { exposed(&name) } else { Vec::new() };
+                    open.profile.reseal(&open.values, &values, &exposed)?;
                     open.profile.epoch = epoch;
                     open.profile
                 }
@@ -210,14 +228,33 @@ impl Transaction {
         Ok(())
     }
 
-    /// Signs what was changed, checks the result as a reader would, and replaces the file.
+    /// Signs what was changed and replaces the file.
+    ///
+    /// # Errors
+    /// [`Error::Bound`], [`Error::Rejected`], [`Error::Store`]. The old file stands unless the error
+    /// is [`store::Error::NotDurable`].
+    pub fn commit(
+        mut self,
+        signer: &Signer<'_>,
+        memory: &Memory,
+        audit: Option<AuditHead>,
+        now: Timestamp,
+    ) -> Result<Vault, Error> {
+        let file = self.file.take();
+        let written = self.sign(signer, memory, audit, now)?;
+        if let Some((_lock, path)) = file {
+            store::replace(&path, written.bytes(), store::Mode::Shared)?;
+        }
+        Ok(written)
+    }
+
+    /// Signs what was changed and checks the result as a reader would.
     /// `memory` keeps discarded counts from being used again; `audit` is the head of
     /// the signer's log after the intent was recorded.
     ///
     /// # Errors
-    /// [`Error::Bound`], [`Error::Rejected`], [`Error::Store`]. The old file stands
-    /// unless the error is [`store::Error::NotDurable`].
-    pub fn commit(
+    /// [`Error::Bound`], [`Error::Rejected`].
+    pub(crate) fn sign(
         mut self,
         signer: &Signer<'_>,
         memory: &Memory,
@@ -257,7 +294,6 @@ impl Transaction {
         if total > MAX_SECRETS {
             return Err(Error::Bound("a vault holds at most 65536 secrets"));
         }
-        store::replace(&self.path, written.bytes(), store::Mode::Shared)?;
         Ok(written)
     }
 }

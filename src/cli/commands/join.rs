@@ -3,6 +3,7 @@ use vault::team::Request;
 use crate::cli::context::Context;
 use crate::cli::enroll;
 use crate::cli::error::CommandError;
+use crate::cli::git;
 use crate::cli::ui::Ui;
 
 /// Ask to be added to this vault
@@ -44,5 +45,6 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     ui.note(&format!("identity: {} ({})", identity.place, if identity.made { "new" } else { "as it was" }));
     ui.note(&format!("send this line to an admin of the vault; it asks for {device}, and is no secret:"));
     ui.line(&request.to_string());
+    git::install_where_missing(ui, &opened.path);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! One secret: who has it, and what becomes of it.
 
 use crate::clock::Timestamp;
-use crate::crypto::SealedValue;
+use crate::crypto::{Commitment, SealedValue};
 
 use super::super::name::SecretName;
 use super::super::secret::Secret;
@@ -83,7 +83,7 @@ fn present_on(
         return one_side(scene, keys, question, side, now);
     };
     // That it was exposed in the meantime goes to the tombstone.
-    if same(secret, scene.epoch(side), base, scene.base_epoch(), true) {
+    if same(secret, scene.key(side), base, scene.base_key(), true) {
         return Ok(Entry::Gone);
     }
     match question.prefer() {
@@ -110,18 +110,24 @@ fn one_side(
 /// True if a side's entry is not that of the ancestor, nor that of the other side.
 fn changed(scene: &Scene, question: &Question<'_>, side: Side) -> bool {
     let own = question.side(side);
-    let is = |other: Option<&Secret>, epoch: Option<u64>| match (own, other) {
+    let is = |other: Option<&Secret>, key: Option<Commitment>| match (own, other) {
         (None, None) => true,
-        (Some(own), Some(other)) => same(own, scene.epoch(side), other, epoch, false),
+        (Some(own), Some(other)) => same(own, scene.key(side), other, key, false),
         _ => false,
     };
-    !is(question.base, scene.base_epoch()) && !is(question.side(side.other()), Some(scene.epoch(side.other())))
+    !is(question.base, scene.base_key()) && !is(question.side(side.other()), Some(scene.key(side.other())))
 }
 
-/// True if two entries say the same. Across epochs, equal versions are equal values:
+/// True if two entries say the same. Under two keys, equal versions are equal values:
 /// sealing again is no change.
-fn same(one: &Secret, one_epoch: u64, other: &Secret, other_epoch: Option<u64>, but_for_exposure: bool) -> bool {
-    let (mut one, mut other, same_key) = (one.clone(), other.clone(), Some(one_epoch) == other_epoch);
+fn same(
+    one: &Secret,
+    one_key: Commitment,
+    other: &Secret,
+    other_key: Option<Commitment>,
+    but_for_exposure: bool,
+) -> bool {
+    let (mut one, mut other, same_key) = (one.clone(), other.clone(), Some(one_key) == other_key);
     for secret in [&mut one, &mut other] {
         let current = std::iter::once((&mut secret.value, &mut secret.exposed));
         let earlier = secret.earlier.iter_mut().map(|earlier| (&mut earlier.value, &mut earlier.exposed));

@@ -186,13 +186,13 @@ impl<'s> Sides<'s> {
     /// version alone tells: none is used twice in one line of descent.
     fn is_of_base(&self, side: Side, version: u64, record: &Record<'_>) -> bool {
         let base = self.base_history();
-        let same_key = self.scene.base_epoch() == Some(self.scene.epoch(side));
+        let same_key = self.scene.base_key() == Some(self.scene.key(side));
         base.get(&version).is_some_and(|base| !same_key || base.value() == record.value())
     }
 
     /// True if both sides have one value under that version.
     fn is_shared(&self, version: u64, ours: &Record<'_>, theirs: &Record<'_>) -> bool {
-        if self.scene.epoch(Side::Ours) == self.scene.epoch(Side::Theirs) {
+        if self.scene.key(Side::Ours) == self.scene.key(Side::Theirs) {
             return ours.value() == theirs.value();
         }
         self.is_of_base(Side::Ours, version, ours) && self.is_of_base(Side::Theirs, version, theirs)
@@ -350,7 +350,7 @@ impl<'s> Sides<'s> {
         }
         let base = self.base.and_then(|base| base.pending.as_ref());
         let is_new = |side| {
-            let same_key = self.scene.base_epoch() == Some(self.scene.epoch(side));
+            let same_key = self.scene.base_key() == Some(self.scene.key(side));
             match (base, &self.side(side).pending) {
                 (None, None) => false,
                 (Some(base), Some(own)) => base.version != own.version || (same_key && base != own),
@@ -358,7 +358,7 @@ impl<'s> Sides<'s> {
             }
         };
         let same =
-            self.scene.epoch(Side::Ours) == self.scene.epoch(Side::Theirs) && self.ours.pending == self.theirs.pending;
+            self.scene.key(Side::Ours) == self.scene.key(Side::Theirs) && self.ours.pending == self.theirs.pending;
         let side = match (is_new(Side::Ours), is_new(Side::Theirs)) {
             (false, false) => self.scene.team,
             (true, false) => Side::Ours,

@@ -16,11 +16,11 @@ use std::collections::BTreeMap;
 use crate::clock::Timestamp;
 use crate::secret_value::SecretValue;
 
-use super::change::SignedChange;
+use super::change::Change;
 use super::document::{MAX_FILE, compose};
 use super::error::{Error, Rejected};
 use super::name::{DeviceName, ProfileName, SecretName};
-use super::pin::Memory;
+use super::pin::{Memory, Warning};
 use super::profile::{AuditHead, Profile, Section, SectionSignature};
 use super::text::MAX_INTEGER;
 use super::transaction::Signer;
@@ -146,19 +146,6 @@ pub enum Choice {
 /// Settled conflicts.
 pub type Choices = BTreeMap<(ProfileName, Item), Choice>;
 
-/// A change of the team that only one side has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TeamChange {
-    /// Its number.
-    pub number: u64,
-    /// What it does, in the word of the format.
-    pub what: &'static str,
-    /// Who signed it.
-    pub by: DeviceName,
-    /// When.
-    pub at: Timestamp,
-}
-
 /// Why two files cannot be merged at all.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -178,16 +165,16 @@ pub enum MergeError {
     #[error("the team was changed on both sides, so somebody has to say which change counts")]
     Team {
         /// Changes that only our side has.
-        ours: Vec<TeamChange>,
+        ours: Vec<Change>,
         /// Changes that only their side has.
-        theirs: Vec<TeamChange>,
+        theirs: Vec<Change>,
     },
     /// Signing or re-sealing failed.
     #[error("{0}")]
     Vault(#[from] Error),
     /// What is to be signed is older than, or beside, what this device has seen.
     #[error("the merged file would not be signed: {0}")]
-    Behind(super::pin::Warning),
+    Behind(Warning),
 }
 
 impl From<Rejected> for MergeError {
@@ -200,8 +187,9 @@ impl From<Rejected> for MergeError {
 pub struct Plan<'a> {
     ours: &'a Vault,
     theirs: &'a Vault,
-    /// Whose team log counts: the longer one.
+    /// Whose team log counts: the one that goes on from the other.
     team: Side,
+    how: How,
     profiles: BTreeMap<ProfileName, Fate>,
 }
 
@@ -243,7 +231,7 @@ impl<'a> Plan<'a> {
         }
         let base = base.filter(|base| base.id() == ours.id());
         let team = longer(ours, theirs)?;
-        let mut plan = Self { ours, theirs, team, profiles: BTreeMap::new() };
+        let mut plan = Self { ours, theirs, team, how, profiles: BTreeMap::new() };
         let (long, short) = (plan.side(team), plan.side(team.other()));
         for name in long.team().profiles().keys() {
             let fate = plan.fate(base, name, how)?;
@@ -268,7 +256,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The side whose team log counts: the longer one.
+    /// The side whose team log counts: the one that goes on from the other's.
     #[must_use]
     pub fn team(&self) -> Side {
         self.team
@@ -388,27 +376,17 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// The side whose team log continues the other's.
+/// The side whose team log goes on from the other's.
 fn longer(ours: &Vault, theirs: &Vault) -> Result<Side, MergeError> {
-    let (o, t) = (ours.team().hashes(), theirs.team().hashes());
-    if o.starts_with(t) {
+    if ours.team().follows(theirs.team()) {
         return Ok(Side::Ours);
     }
-    if t.starts_with(o) {
+    if theirs.team().follows(ours.team()) {
         return Ok(Side::Theirs);
     }
+    let (o, t) = (ours.team().hashes(), theirs.team().hashes());
     let shared = o.iter().zip(t).take_while(|(a, b)| a == b).count();
-    let only = |vault: &Vault| -> Vec<TeamChange> {
-        let texts = vault.document.changes().skip(shared);
-        let read = texts.filter_map(|(text, _)| SignedChange::read(text, 0).ok());
-        read.map(|signed| TeamChange {
-            number: signed.change.number,
-            what: signed.change.action.word(),
-            by: signed.change.by,
-            at: signed.change.at,
-        })
-        .collect()
-    };
+    let only = |vault: &Vault| vault.changes().skip(shared).collect();
     Err(MergeError::Team { ours: only(ours), theirs: only(theirs) })
 }
 
@@ -448,7 +426,10 @@ impl Merge {
         let sections: Vec<Section<'_>> =
             self.signed.keys().map(|name| written.section(name)).collect::<Result<_, _>>()?;
         let standing = memory.compare(&written, &sections.iter().collect::<Vec<_>>()).map_err(Error::from)?;
-        if let Some(warning) = standing.warnings.into_iter().next() {
+        // The commits that are still to come in a rebase bring the rest of what was seen.
+        let rebasing = plan.how == How::Rebase && memory.verified().starts_with(plan.theirs.team().hashes());
+        let speaks = |warning: &Warning| !(rebasing && matches!(warning, Warning::TeamBehind { .. }));
+        if let Some(warning) = standing.warnings.into_iter().find(speaks) {
             return Err(MergeError::Behind(warning));
         }
         drop(sections);

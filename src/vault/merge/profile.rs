@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Timestamp;
-use crate::crypto::{SealedValue, ValueKey};
+use crate::crypto::{Commitment, SealedValue, ValueKey};
 
 use super::super::Vault;
 use super::super::error::Error;
@@ -15,9 +15,13 @@ use super::entry::{Entry, Question, merge_secret};
 use super::fields::{Fields, unite};
 use super::{Choice, Choices, Conflict, Facts, How, Item, MergeError, Plan, Side, Why};
 
+/// What tells one data key from another. Two branches can both come to the same epoch.
+type KeyMark = Commitment;
+
 /// One side of a profile, and whether its changes are taken over without asking.
 struct Half {
     profile: Profile,
+    key: KeyMark,
     by: DeviceName,
     at: Timestamp,
     distrust: Option<Why>,
@@ -27,6 +31,7 @@ struct Half {
 pub(super) struct Scene {
     name: ProfileName,
     base: Option<Profile>,
+    base_key: Option<KeyMark>,
     ours: Half,
     theirs: Half,
     changed_by: Option<Side>,
@@ -40,7 +45,7 @@ pub(super) struct Scene {
 /// What opens the values of both sides; `None` where this device holds no grant.
 pub(super) struct Keys {
     team: Option<ValueKey>,
-    /// Of the side whose team log is older, where its epoch is another.
+    /// Of the side whose team log is older, where its key is another.
     older: Option<ValueKey>,
     device: DeviceName,
 }
@@ -49,6 +54,11 @@ impl Scene {
     pub(super) fn new(plan: &Plan<'_>, base: Option<&Vault>, name: &ProfileName, how: How) -> Result<Self, MergeError> {
         let (ours, theirs) = (plan.ours.section(name)?, plan.theirs.section(name)?);
         let team = plan.side(plan.team).team();
+        let key_of = |vault: &Vault| vault.team().profiles().get(name).map(|state| state.commitment);
+        let no_profile = || Error::NoProfile(name.clone());
+        // Added on both sides: it came from nothing.
+        let added = base.is_some_and(|base| !base.team().profile_name_used(name));
+        let base_key = base.and_then(key_of);
         // An ancestor that does not verify is nobody's word for what was there.
         let base = base.and_then(|base| base.section(name).ok());
         let base = base.filter(|base| how == How::Merge || team.writes(&base.signature().by, name));
@@ -73,19 +83,23 @@ impl Scene {
             } else {
                 older.then_some(Why::Older(side))
             };
-            Ok(Half { profile: section.to_profile()?, by: signature.by.clone(), at: signature.at, distrust })
+            let key = key_of(plan.side(side)).ok_or_else(no_profile)?;
+            Ok(Half { profile: section.to_profile()?, key, by: signature.by.clone(), at: signature.at, distrust })
         };
         let (ours, theirs) = (half(Side::Ours, &ours)?, half(Side::Theirs, &theirs)?);
-        let base = base.map(|base| base.to_profile()).transpose()?;
+        let base = match base {
+            None if added => Some(Profile::empty(name)),
+            base => base.map(|base| base.to_profile()).transpose()?,
+        };
         let (long, short) = match plan.team {
             Side::Ours => (&ours, &theirs),
             Side::Theirs => (&theirs, &ours),
         };
         let mut left_since = Vec::new();
-        if long.profile.epoch != short.profile.epoch {
+        if long.key != short.key {
             left_since = left_since_then(plan, name, short.at);
         }
-        Ok(Self { name: name.clone(), base, ours, theirs, changed_by, team: plan.team, left_since })
+        Ok(Self { name: name.clone(), base, base_key, ours, theirs, changed_by, team: plan.team, left_since })
     }
 
     /// The one side that changed the profile, where the other is the ancestor.
@@ -104,17 +118,17 @@ impl Scene {
         }
     }
 
-    pub(super) fn epoch(&self, side: Side) -> u64 {
-        self.half(side).profile.epoch
+    pub(super) fn key(&self, side: Side) -> KeyMark {
+        self.half(side).key
     }
 
-    pub(super) fn base_epoch(&self) -> Option<u64> {
-        self.base.as_ref().map(|base| base.epoch)
+    pub(super) fn base_key(&self) -> Option<KeyMark> {
+        self.base_key
     }
 
     /// True if what a side sealed has to be sealed again.
     pub(super) fn is_stale(&self, side: Side) -> bool {
-        self.epoch(side) != self.epoch(self.team)
+        self.key(side) != self.key(self.team)
     }
 
     pub(super) fn left_since(&self) -> &[Exposure] {

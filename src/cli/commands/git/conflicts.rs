@@ -1,6 +1,9 @@
 //! What a person is told about a conflict: names, authors, dates, versions, never values.
 
-use vault::merge::{Conflict, Item, MergeError, Side, TeamChange, Why};
+use vault::git::describe_change;
+use vault::merge::{Conflict, Item, MergeError, Side, Why};
+use vault::team::Adopted;
+use vault::{Action, Change};
 
 use crate::cli::ui::Ui;
 
@@ -48,9 +51,31 @@ pub(super) fn hint(ui: &mut Ui, conflicts: &[Conflict]) {
 pub(super) fn show_team(ui: &mut Ui, error: &MergeError) {
     let MergeError::Team { ours, theirs } = error else { return };
     for (side, changes) in [(Side::Ours, ours), (Side::Theirs, theirs)] {
-        for TeamChange { number, what, by, at } in changes {
-            ui.note(&format!("  {:<7} team change {number}: {what}, by {by} at {at}", format!("{side}:")));
+        for Change { number, action, by, at, .. } in changes {
+            let what = describe_change(action);
+            ui.note(&format!("  {:<7} team change {number}: {what}; by {by} at {at}", format!("{side}:")));
         }
+    }
+}
+
+/// What became of the team log that was not kept.
+pub(super) fn show_adopted(ui: &mut Ui, side: Side, adopted: &Adopted) {
+    ui.note(&format!("team: kept {side}; made again of {}:", side.other()));
+    let mut somebody_left = false;
+    for action in &adopted.made {
+        if let Action::Adopt { members, devices, .. } = action {
+            if members.is_empty() && devices.is_empty() {
+                continue;
+            }
+            somebody_left = true;
+        }
+        ui.note(&format!("  {}", describe_change(action)));
+    }
+    for (action, why) in &adopted.left {
+        ui.warn(&format!("not made again: {} ({why})", describe_change(action)));
+    }
+    if somebody_left {
+        ui.note("what they could read is marked as exposed; `vault rotation` lists it");
     }
 }
 

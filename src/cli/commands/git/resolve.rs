@@ -1,4 +1,4 @@
-use vault::merge::{Choices, Item, Side};
+use vault::merge::{Choices, Item, MergeError, Side};
 
 use super::conflicts;
 use super::settle::{Kept, Stopped, shown};
@@ -10,11 +10,13 @@ use crate::cli::ui::Ui;
 
 /// Settle a conflict of a merge that stopped
 ///
-/// The other value is kept among the earlier ones. With the last conflict settled
-/// the merged file is signed and written, in one write.
+/// The other value is kept among the earlier ones. `@team` keeps the team log of one
+/// side and makes the other side's changes of the team again: only somebody who is an
+/// admin on both can. With the last conflict settled the merged file is signed and
+/// written, in one write.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Name of the secret, or `@policy` or `@profile` as the merge named it
+    /// Name of the secret, or `@team`, `@policy` or `@profile` as the merge named it
     name: String,
 
     /// `-` reads another value from standard input
@@ -41,7 +43,10 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     if !args.ours && !args.theirs && args.source.is_none() {
         return Err(CommandError::usage("say what it is to be: `--ours`, `--theirs`, or `-`".to_owned()));
     }
-    let stopped = Stopped::find(cx)?;
+    let mut stopped = Stopped::find(cx)?;
+    if args.name == TEAM {
+        return team(cx, ui, args, &mut stopped);
+    }
     let plan = stopped.plan().inspect_err(|error| conflicts::show_team(ui, error))?;
     let mut kept = stopped.kept()?;
     let choices = |kept: &[Kept]| -> Result<Choices, CommandError> {
@@ -96,6 +101,38 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     }
     stopped.keep(kept)?;
     ui.note(&format!("settled {}; {left} left", args.name));
+    Ok(())
+}
+
+const TEAM: &str = "@team";
+
+/// Settles two team logs; what else is open comes after.
+fn team(cx: &Context, ui: &mut Ui, args: &Args, stopped: &mut Stopped) -> Result<(), CommandError> {
+    if args.source.is_some() {
+        return Err(CommandError::usage("only a secret takes a value".to_owned()));
+    }
+    match stopped.plan() {
+        Ok(_) => return Err(CommandError::NoSuchConflict(TEAM.to_owned())),
+        Err(MergeError::Team { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let side = if args.theirs { Side::Theirs } else { Side::Ours };
+    let had_code = stopped.ours.team().recovery().is_some() || stopped.theirs.team().recovery().is_some();
+    let (actor, adopted) = stopped.adopt(cx, ui, side)?;
+    conflicts::show_adopted(ui, side, &adopted);
+    if had_code && adopted.vault.team().recovery().is_none() {
+        ui.warn("there is no recovery code now; make one with `vault recovery new`");
+    }
+    let plan = stopped.plan()?;
+    let opened = stopped.open(cx, ui, &plan)?;
+    if let Err(open) = stopped.write(cx, &opened, &actor, &plan, &Choices::new())? {
+        conflicts::show(ui, &open);
+        conflicts::hint(ui, &open);
+        ui.note(&format!("settled {TEAM}; {} left", open.len()));
+        return Ok(());
+    }
+    ui.note(&format!("settled {TEAM}; wrote and signed {}", shown(&stopped.path)));
+    stopped.next(ui);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use vault::crypto::{self, Binding, Hash, SealedValue, ValueKey};
 use vault::git::{Origin, Repair, Sources, repair, unmerged};
 use vault::merge::{Choice, Choices, Conflict, Item, MergeError, Plan, Side};
 use vault::secret_value::SecretValue;
+use vault::team::{self, Adopted};
 use vault::{ProfileName, Signer, Vault, store};
 
 use super::conflicts::item_name;
@@ -24,6 +25,8 @@ pub(super) struct Stopped {
     base: Option<Vault>,
     pub(super) ours: Vault,
     pub(super) theirs: Vault,
+    /// The side that stands for both team logs since that was settled.
+    team: Option<SavedTeam>,
 }
 
 /// The vault file of a command that works on a clone, with its directory.
@@ -64,7 +67,53 @@ impl Stopped {
         };
         let base = sources.base.as_ref().and_then(|bytes| Vault::read(bytes.clone(), &[]).ok());
         let (ours, theirs) = (read(Side::Ours, &sources.ours)?, read(Side::Theirs, &sources.theirs)?);
-        Ok(Self { path, directory, sources, base, ours, theirs })
+        let mut stopped = Self { path, directory, sources, base, ours, theirs, team: None };
+        if let Some(team) = stopped.saved()?.team {
+            stopped.replace_side(&team)?;
+            stopped.team = Some(team);
+        }
+        Ok(stopped)
+    }
+
+    fn replace_side(&mut self, team: &SavedTeam) -> Result<(), CommandError> {
+        let vault = Vault::read(team.text.clone().into_bytes(), &[])?;
+        *if team.ours { &mut self.ours } else { &mut self.theirs } = vault;
+        Ok(())
+    }
+
+    /// Makes one team of both: that of `side`, with the other one's changes made again.
+    pub(super) fn adopt(&mut self, cx: &Context, ui: &mut Ui, side: Side) -> Result<(Actor, Adopted), CommandError> {
+        let (kept, dropped) = match side {
+            Side::Ours => (&self.ours, &self.theirs),
+            Side::Theirs => (&self.theirs, &self.ours),
+        };
+        let opened = cx.open_bytes(ui, self.path.clone(), kept.bytes().to_vec())?;
+        let actor = cx.actor(ui, &opened)?;
+        let mut adopted = None;
+        let saved = self.saved()?;
+        cx.sign_merge(
+            &opened,
+            &actor,
+            &[],
+            |signer, memory, head, now| {
+                let made = team::adopt(kept, dropped, self.base.as_ref(), signer, memory, Some(head), now)?;
+                // What is behind in it is on the other side, which is merged next.
+                memory.compare(&made.vault, &[]).map_err(vault::Error::from)?;
+                let written = Vault::read(made.vault.bytes().to_vec(), made.vault.team().hashes())?;
+                adopted = Some(made);
+                Ok(written)
+            },
+            |written| {
+                let text = String::from_utf8_lossy(written.bytes()).into_owned();
+                self.save(&Saved { team: Some(SavedTeam { ours: side == Side::Ours, text }), ..saved })
+            },
+        )?;
+        let adopted = adopted.ok_or(CommandError::Internal("an adoption that is signed was made"))?;
+        let text = String::from_utf8_lossy(adopted.vault.bytes()).into_owned();
+        let team = SavedTeam { ours: side == Side::Ours, text };
+        self.replace_side(&team)?;
+        self.team = Some(team);
+        Ok((actor, adopted))
     }
 
     pub(super) fn plan(&self) -> Result<Plan<'_>, MergeError> {
@@ -150,20 +199,28 @@ impl Stopped {
 
     /// The choices made so far for these versions.
     pub(super) fn kept(&self) -> Result<Vec<Kept>, CommandError> {
-        let Some(file) = self.choices_file() else { return Ok(Vec::new()) };
+        Ok(self.saved()?.choices)
+    }
+
+    fn saved(&self) -> Result<Saved, CommandError> {
+        let Some(file) = self.choices_file() else { return Ok(Saved::default()) };
         let bytes = match store::read(&file, 256 << 20) {
             Ok(bytes) => bytes,
-            Err(store::Error::Missing { .. }) => return Ok(Vec::new()),
+            Err(store::Error::Missing { .. }) => return Ok(Saved::default()),
             Err(error) => return Err(error.into()),
         };
         // Of another merge, or damaged: nothing was decided then.
         let saved: Saved = serde_json::from_slice(&bytes).unwrap_or_default();
-        Ok(if saved.of == self.mark().to_string() { saved.choices } else { Vec::new() })
+        Ok(if saved.of == self.mark().to_string() { saved } else { Saved::default() })
     }
 
     pub(super) fn keep(&self, choices: Vec<Kept>) -> Result<(), CommandError> {
+        self.save(&Saved { choices, team: self.team.clone(), ..Saved::default() })
+    }
+
+    fn save(&self, saved: &Saved) -> Result<(), CommandError> {
         let file = self.choices_file().ok_or(vault::git::Error::NoGit)?;
-        let saved = Saved { of: self.mark().to_string(), choices };
+        let saved = Saved { of: self.mark().to_string(), choices: saved.choices.clone(), team: saved.team.clone() };
         let bytes = serde_json::to_vec(&saved).map_err(|_| CommandError::Internal("choices are text"))?;
         Ok(store::replace(&file, &bytes, store::Mode::Private)?)
     }
@@ -181,6 +238,16 @@ impl Stopped {
 struct Saved {
     of: String,
     choices: Vec<Kept>,
+    #[serde(default)]
+    team: Option<SavedTeam>,
+}
+
+/// The side whose team log is kept, as it is once it adopted the other one. Signed, and as
+/// little of a secret as the vault file.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+struct SavedTeam {
+    ours: bool,
+    text: String,
 }
 
 /// One choice on disk. A value is sealed as one of the profile, under a number that no

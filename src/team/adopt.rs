@@ -1,0 +1,390 @@
+//! One team of two: the log of one side of a merge is kept, the other one is merged away,
+//! and what was decided there is decided again (`docs/format.md`, section 9b).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::clock::Timestamp;
+use crate::crypto::Hash;
+use crate::vault::{
+    Action, AuditHead, Change, DeviceName, Error, Exposure, MemberName, Memory, NewDevice, ProfileName, Recovery, Role,
+    Signer, Team, Transaction, Vault,
+};
+
+use super::role::{Access, known_to, set_role};
+
+/// The side that was kept, with the other one's changes of the team made again.
+pub struct Adopted {
+    /// To be merged with the other side: its team log goes on from both.
+    pub vault: Vault,
+    /// What was made again, in order, the adoption itself included.
+    pub made: Vec<Action>,
+    /// What was not, and why.
+    pub left: Vec<(Action, &'static str)>,
+}
+
+/// Keeps the team log of `kept` and merges that of `dropped` away. Every member and
+/// device removed there leaves, keys that were replaced there are replaced, and roles are
+/// merged right by right against where the two parted: what either side took is gone.
+/// Additions are made again if an admin of the kept side made them. Values are merged
+/// afterwards, and nothing is written here.
+///
+/// # Errors
+/// [`Error::NotAdminOnBoth`], [`Error::NoGrant`], [`Error::Rejected`], [`Error::Crypto`].
+pub fn adopt(
+    kept: &Vault,
+    dropped: &Vault,
+    base: Option<&Vault>,
+    signer: &Signer<'_>,
+    memory: &Memory,
+    audit: Option<AuditHead>,
+    now: Timestamp,
+) -> Result<Adopted, Error> {
+    let (here, there) = (kept.team(), dropped.team());
+    let admin_on =
+        |team: &Team| team.is_admin(&signer.device) && team.signing_key(&signer.device) == Some(signer.key.public());
+    if !admin_on(here) || !admin_on(there) {
+        return Err(Error::NotAdminOnBoth(signer.device.clone()));
+    }
+    // Part of the other log may be in this one already, or adopted by it.
+    let known = |hash: &Hash| here.hashes().contains(hash) || here.adopters(hash).next().is_some();
+    let parted = there.hashes().iter().rposition(known).map_or(0, |at| at + 1);
+    let before = dropped.team_after(parted);
+    let tx = Transaction::draft(Vault::read(kept.bytes().to_vec(), here.hashes())?);
+    let mut sides = Sides { tx, kept, dropped, base, before, signer, now, made: Vec::new(), left: Vec::new() };
+    sides.take_over_removals(parted)?;
+    for change in dropped.changes().skip(parted) {
+        sides.make_again(&change)?;
+    }
+    sides.merge_roles(parted)?;
+    sides.merge_parents(parted)?;
+    sides.merge_recovery(parted)?;
+    let Sides { tx, made, left, .. } = sides;
+    Ok(Adopted { vault: tx.sign(signer, memory, audit, now)?, made, left })
+}
+
+struct Sides<'a> {
+    tx: Transaction,
+    kept: &'a Vault,
+    dropped: &'a Vault,
+    base: Option<&'a Vault>,
+    /// The team where the two logs parted.
+    before: Team,
+    signer: &'a Signer<'a>,
+    now: Timestamp,
+    made: Vec<Action>,
+    left: Vec<(Action, &'static str)>,
+}
+
+const GONE: &str = "whoever made it is no admin on the side that is kept";
+const BOTH: &str = "the side that is kept changed it too";
+
+impl Sides<'_> {
+    /// Makes a change; one that the rules do not allow on this side is left.
+    fn change(&mut self, action: Action) -> Result<(), Error> {
+        match self.tx.change_team(action.clone(), &BTreeSet::new(), None, self.signer, self.now) {
+            Ok(_) => self.made.push(action),
+            Err(Error::NotAllowed(rule)) => self.left.push((action, rule)),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// True if the one who signed a change there is an admin here: what somebody did after
+    /// they had lost the right is not done again in the name of somebody who has it.
+    fn is_by_admin(&self, change: &Change) -> bool {
+        let recipient = |team: &Team| team.recovery().map(|recovery| recovery.recipient.clone());
+        if change.by.is_recovery() {
+            return recipient(self.kept.team()) == recipient(&self.before);
+        }
+        self.kept.team().is_admin(&change.by)
+    }
+
+    /// The adoption: every head of the other log is named, so that a device that saw any of
+    /// them knows; whoever was removed there leaves here.
+    fn take_over_removals(&mut self, parted: usize) -> Result<(), Error> {
+        let there = self.dropped.team();
+        let earlier: Vec<Hash> =
+            there.adopted().filter(|head| !self.kept.team().adopted().any(|h| h == *head)).copied().collect();
+        let (head, heads) =
+            there.hashes()[parted..].split_last().ok_or(Error::NotAllowed("the other team log is no other"))?;
+        for head in earlier.iter().chain(heads) {
+            self.change(Action::Adopt { head: *head, members: Vec::new(), devices: Vec::new() })?;
+        }
+        let (here, before) = (self.tx.team(), &self.before);
+        let members: Vec<MemberName> = there
+            .former_members()
+            .iter()
+            .filter(|member| !before.former_members().contains(*member) && here.members().contains_key(*member))
+            .cloned()
+            .collect();
+        let left_there = |name: &DeviceName| there.devices().get(name).is_some_and(|device| !device.active);
+        let devices: Vec<DeviceName> = here
+            .devices()
+            .iter()
+            .filter(|(name, device)| device.active && left_there(name) && !members.contains(&device.member))
+            .map(|(name, _)| name.clone())
+            .collect();
+        let epoch = |team: &Team, profile: &ProfileName| team.profiles().get(profile).map(|state| state.epoch);
+        let rekeyed: BTreeSet<ProfileName> = here
+            .profiles()
+            .keys()
+            .filter(|profile| {
+                before.profiles().contains_key(*profile) && epoch(there, profile) > epoch(before, profile)
+            })
+            .cloned()
+            .collect();
+        let mut exposed: BTreeMap<ProfileName, Vec<Exposure>> = BTreeMap::new();
+        let mut mark = |who: &str, reads: &dyn Fn(&ProfileName) -> bool| {
+            for profile in here.profiles().keys().filter(|profile| reads(profile)) {
+                exposed.entry(profile.clone()).or_default().extend(known_to(who, "removed from the vault", self.now));
+            }
+        };
+        for member in &members {
+            let theirs = |profile: &ProfileName| {
+                here.devices().iter().any(|(name, device)| device.member == *member && here.reads(name, profile))
+            };
+            mark(member.as_str(), &theirs);
+        }
+        for device in &devices {
+            mark(device.as_str(), &|profile| here.reads(device, profile));
+        }
+        let action = Action::Adopt { head: *head, members, devices };
+        let marks = |profile: &ProfileName| exposed.get(profile).cloned().unwrap_or_default();
+        self.tx.change_team_marking(action.clone(), &rekeyed, marks, self.signer, self.now)?;
+        self.made.push(action);
+        Ok(())
+    }
+
+    fn make_again(&mut self, change: &Change) -> Result<(), Error> {
+        let there = self.dropped.team();
+        match &change.action {
+            Action::AddMember { member, device, .. } | Action::AddDevice { member, device }
+                if there.devices().get(&device.device).is_some_and(|device| device.active) =>
+            {
+                self.enter(change, member, device)?;
+            }
+            Action::AddProfile { profile, .. } => {
+                let used = self.tx.team().profile_name_used(profile);
+                let Some(state) = there.profiles().get(profile).filter(|_| !used) else { return Ok(()) };
+                if !self.is_by_admin(change) {
+                    self.left.push((change.action.clone(), GONE));
+                    return Ok(());
+                }
+                let extends = self.existing(&state.extends);
+                self.change(Action::AddProfile { profile: profile.clone(), extends })?;
+            }
+            Action::RemoveProfile { profile } if self.tx.team().profiles().contains_key(profile) => {
+                let digest = |vault: &Vault| vault.section(profile).ok().map(|section| section.digest());
+                if !self.is_by_admin(change) {
+                    self.left.push((change.action.clone(), GONE));
+                } else if self.base.and_then(digest) == digest(self.kept) {
+                    self.change(change.action.clone())?;
+                } else {
+                    self.left.push((change.action.clone(), BOTH));
+                }
+            }
+            Action::SealIdentity { device, .. } => {
+                let of = |team: &Team| team.devices().get(device).filter(|d| d.active).map(|d| d.recipient.clone());
+                if of(there).is_none() || of(there) != of(self.tx.team()) {
+                    return Ok(());
+                }
+                if self.is_by_admin(change) {
+                    self.change(change.action.clone())?;
+                } else {
+                    self.left.push((change.action.clone(), GONE));
+                }
+            }
+            // Removals and keys are taken over by the adoption, the others as states.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A member or a device of one, added there.
+    fn enter(&mut self, change: &Change, member: &MemberName, device: &NewDevice) -> Result<(), Error> {
+        let here = self.tx.team();
+        if let Some(known) = here.devices().get(&device.device) {
+            if known.recipient != device.recipient {
+                self.left.push((change.action.clone(), "that device's name is taken on the side that is kept"));
+            }
+            return Ok(());
+        }
+        let is_member = here.members().contains_key(member);
+        let made_here = self.made.iter().any(|made| matches!(made, Action::AddMember { member: m, .. } if m == member));
+        let why = if !self.is_by_admin(change) {
+            Some(GONE)
+        } else if here.former_members().contains(member) {
+            Some("that member left on the side that is kept")
+        } else if is_member && !made_here && !self.before.members().contains_key(member) {
+            // Two people of one name, or one who asked twice: a person has to know.
+            Some("that member's name is taken on the side that is kept")
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            self.left.push((change.action.clone(), why));
+            return Ok(());
+        }
+        let device = device.clone();
+        let action = if is_member {
+            Action::AddDevice { member: member.clone(), device }
+        } else {
+            let role = self.dropped.team().members().get(member).cloned().unwrap_or_default();
+            let role = Role { admin: role.admin, read: self.existing(&role.read), write: self.existing(&role.write) };
+            Action::AddMember { member: member.clone(), device, role }
+        };
+        self.change(action)
+    }
+
+    fn existing(&self, profiles: &[ProfileName]) -> Vec<ProfileName> {
+        profiles.iter().filter(|profile| self.tx.team().profiles().contains_key(*profile)).cloned().collect()
+    }
+
+    /// Each right as the side has it that changed it. Where both did they agree: a right
+    /// is there or it is not.
+    fn merge_roles(&mut self, parted: usize) -> Result<(), Error> {
+        let doubted: BTreeSet<MemberName> = self
+            .dropped
+            .changes()
+            .skip(parted)
+            .filter(|change| !self.is_by_admin(change))
+            .filter_map(|change| match change.action {
+                Action::SetRole { member, .. } => Some(member),
+                _ => None,
+            })
+            .collect();
+        for (member, there) in self.dropped.team().members() {
+            let Some(here) = self.tx.team().members().get(member) else { continue };
+            let before = self.before.members().get(member).map(Access::of).unwrap_or_default();
+            let (old, there) = (Access::of(here), Access::of(there));
+            let mut new = merge_access(&before, &old, &there);
+            if doubted.contains(member) {
+                new = both(&new, &old);
+                if merge_access(&before, &old, &there) != new {
+                    let role = there.to_role();
+                    self.left.push((Action::SetRole { member: member.clone(), role }, GONE));
+                }
+            }
+            new.read.retain(|profile| self.tx.team().profiles().contains_key(profile));
+            new.write.retain(|profile| self.tx.team().profiles().contains_key(profile));
+            if new.to_role() != *here {
+                let role = new.to_role();
+                set_role(&mut self.tx, member, &role, self.signer, self.now)?;
+                self.made.push(Action::SetRole { member: member.clone(), role });
+            }
+        }
+        Ok(())
+    }
+
+    fn merge_parents(&mut self, parted: usize) -> Result<(), Error> {
+        for change in self.dropped.changes().skip(parted) {
+            let Action::SetProfile { profile, .. } = &change.action else { continue };
+            let extends = |team: &Team| team.profiles().get(profile).map(|state| state.extends.clone());
+            let (before, here) = (extends(&self.before), extends(self.tx.team()));
+            let Some(there) = extends(self.dropped.team()).filter(|there| Some(there) != here.as_ref()) else {
+                continue;
+            };
+            let action = Action::SetProfile { profile: profile.clone(), extends: self.existing(&there) };
+            if here.is_none() || self.made.contains(&action) {
+                continue;
+            }
+            if !self.is_by_admin(&change) {
+                self.left.push((action, GONE));
+            } else if here == before {
+                self.change(action)?;
+            } else {
+                self.left.push((action, BOTH));
+            }
+        }
+        Ok(())
+    }
+
+    /// The recovery code that was set there, unless one was set here, or an admin left here
+    /// who may know it.
+    fn merge_recovery(&mut self, parted: usize) -> Result<(), Error> {
+        let key = |set: Option<&Recovery>| set.map(|recovery| recovery.recipient.clone());
+        let (before, there) = (key(self.before.recovery()), self.dropped.team().recovery());
+        if key(there) == before || key(there) == key(self.tx.team().recovery()) {
+            return Ok(());
+        }
+        let action = Action::Recovery { set: there.cloned() };
+        let admins = |team: &Team| -> BTreeSet<DeviceName> {
+            team.devices().keys().filter(|device| team.is_admin(device)).cloned().collect()
+        };
+        let lost_admin = !admins(&self.before).is_subset(&admins(self.kept.team()));
+        let set_by_others = self
+            .dropped
+            .changes()
+            .skip(parted)
+            .any(|change| matches!(change.action, Action::Recovery { .. }) && !self.is_by_admin(&change));
+        if lost_admin {
+            self.left.push((action, "an admin left the side that is kept"));
+        } else if key(self.kept.team().recovery()) != before {
+            self.left.push((action, BOTH));
+        } else if set_by_others {
+            self.left.push((action, GONE));
+        } else {
+            self.change(action)?;
+        }
+        Ok(())
+    }
+}
+
+/// The rights of a member on two sides that parted at `before`.
+fn merge_access(before: &Access, here: &Access, there: &Access) -> Access {
+    let pick = |before: bool, here: bool, there: bool| if here == before { there } else { here };
+    let merge = |of: &dyn Fn(&Access) -> BTreeSet<ProfileName>| -> BTreeSet<ProfileName> {
+        let (b, h, t) = (of(before), of(here), of(there));
+        let all: BTreeSet<_> = h.union(&t).cloned().collect();
+        all.into_iter().filter(|p| pick(b.contains(p), h.contains(p), t.contains(p))).collect()
+    };
+    let read = merge(&|access| access.read.union(&access.write).cloned().collect());
+    let write = merge(&|access| access.write.clone());
+    Access {
+        admin: pick(before.admin, here.admin, there.admin),
+        write: write.intersection(&read).cloned().collect(),
+        read,
+    }
+}
+
+/// What two sets of rights have in common.
+fn both(one: &Access, other: &Access) -> Access {
+    let reads = |access: &Access| -> BTreeSet<ProfileName> { access.read.union(&access.write).cloned().collect() };
+    Access {
+        admin: one.admin && other.admin,
+        read: reads(one).intersection(&reads(other)).cloned().collect(),
+        write: one.write.intersection(&other.write).cloned().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(text: &str) -> Access {
+        let of = |letter: char| {
+            let words = text.split(' ').filter_map(|word| word.strip_prefix(letter)).map(|name| name.parse().unwrap());
+            words.collect()
+        };
+        Access { read: of('r'), write: of('w'), admin: text == "admin" }
+    }
+
+    #[test]
+    fn rights_merge_one_by_one() {
+        for (before, here, there, merged) in [
+            ("", "rdev", "rprod", "rdev rprod"),
+            ("rdev", "rdev", "", ""),
+            ("rdev", "wdev", "", ""),
+            ("wdev", "rdev", "wdev rprod", "rdev rprod"),
+            ("rdev", "rdev", "admin", "admin"),
+            ("admin", "admin", "wdev", "wdev"),
+            ("admin", "rdev", "admin", "rdev"),
+            ("wdev rprod", "wdev", "rdev rprod", "rdev"),
+        ] {
+            for (here, there) in [(here, there), (there, here)] {
+                let got = merge_access(&access(before), &access(here), &access(there));
+                assert_eq!(got.to_role(), access(merged).to_role(), "{before:?}: {here:?} and {there:?}");
+            }
+        }
+    }
+}
