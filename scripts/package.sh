@@ -32,6 +32,13 @@ export SOURCE_DATE_EPOCH
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 program=$(scripts/build-release.sh)
+# Beside the program, where cargo-deb looks.
+share=$(dirname "$program")/share
+mkdir -p "$share/man"
+"$program" man "$share/man"
+"$program" completions bash >"$share/vault"
+"$program" completions zsh >"$share/_vault"
+"$program" completions fish >"$share/vault.fish"
 
 # Nothing but the kernel is asked of a system, so the wheel may call itself portable: to glibc from 2.17, and to musl.
 "$target/venv/bin/maturin" build --quiet --release --locked --target "$triple" --compatibility manylinux2014 \

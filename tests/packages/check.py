@@ -143,11 +143,15 @@ def deb(directory, world):
     world.run(*dpkg, "--install", path, path="/usr/sbin:/usr/bin:/sbin:/bin")
     assert "install ok installed" in world.run(*dpkg, "--status", "vault-toml")
     brought = set(installed(root)) - set(before)
-    for name in ("usr/bin/vault", "usr/share/doc/vault-toml/copyright", "usr/share/doc/vault-toml/README.md"):
+    for name in ("usr/bin/vault", "usr/share/doc/vault-toml/copyright", "usr/share/doc/vault-toml/README.md",
+                 "usr/share/man/man1/vault.1", "usr/share/bash-completion/completions/vault",
+                 "usr/share/zsh/vendor-completions/_vault", "usr/share/fish/vendor_completions.d/vault.fish"):
         assert any(name in (there, there.removesuffix(".gz")) for there in brought), f"{name}: {brought}"
     assert (root / "usr/bin/vault").read_bytes() == (directory / "vault").read_bytes(), "another program"
     assert (root / "usr/bin/vault").stat().st_mode & 0o7777 == 0o755
     world.use(root / "usr/bin/vault")
+    completions = root / "usr/share/bash-completion/completions/vault"
+    assert "vault" in world.run("bash", "--norc", "-c", f". {completions}; complete -p vault")
     world.run(*dpkg, "--purge", "vault-toml", path="/usr/sbin:/usr/bin:/sbin:/bin")
     assert installed(root) == before, set(installed(root)) - set(before)
 
