@@ -317,6 +317,80 @@ fn git_history_shows_a_tail_that_was_cut() {
 }
 
 #[test]
+fn a_restored_backup_is_told_of_once_and_goes_on() {
+    let home = Home::new();
+    let old = keep(&home);
+    home.set("STRIPE_KEY", "three");
+    for (path, bytes) in &old {
+        fs::write(path, bytes).unwrap();
+    }
+    let verify = home.run(&["audit", "verify"]);
+    assert_eq!(verify.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&verify.stdout).contains("profile default"), "{verify:?}");
+    let told = |arguments: &[&str]| {
+        let output = home.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8_lossy(&output.stderr).contains("restored from a backup, or cut")
+    };
+    assert!(told(&["exec", "--", "true"]));
+    assert!(!told(&["exec", "--", "true"]) && !told(&["get", "STRIPE_KEY"]));
+    let begun = home.json(&["audit", "--json", "--action", "log-begin"]);
+    let reason = begun[1]["reason"].as_str().unwrap();
+    assert!(reason.contains("profile default names record"), "{reason}");
+    // The record that is gone is missed for as long as the profile names it.
+    assert_eq!(home.run(&["audit", "verify"]).status.code(), Some(1));
+    home.set("STRIPE_KEY", "four");
+    home.ok(&["audit", "verify"]);
+    // Said by hand, it works as well, and then nothing more is said.
+    let home = Home::new();
+    let old = keep(&home);
+    home.set("STRIPE_KEY", "three");
+    for (path, bytes) in &old {
+        fs::write(path, bytes).unwrap();
+    }
+    home.ok(&["audit", "begin", "--reason", "snapshot of Monday", "--yes"]);
+    assert!(home.run(&["get", "STRIPE_KEY"]).stderr.is_empty());
+    let begun = home.json(&["audit", "--json", "--action", "log-begin"]);
+    assert_eq!(begun[1]["overrides"][0], "tampering:log-behind");
+}
+
+#[test]
+fn a_followed_log_ends_with_its_reader_and_rests_between() {
+    let home = Home::new();
+    for arguments in [&["audit", "--follow"][..], &["audit", "export", "--format", "csv", "--follow"]] {
+        let mut child = home.vault(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        lines.next().unwrap().unwrap();
+        // Ticks of processor time, user and system: it sleeps, whatever the load of this machine.
+        let ticks = || {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+            let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+            fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+        };
+        if cfg!(target_os = "linux") {
+            let before = ticks();
+            std::thread::sleep(std::time::Duration::from_secs(2));
+            assert!(ticks() - before < 20, "{arguments:?}: busy");
+        }
+        drop(lines);
+        // The next record meets the closed pipe.
+        home.ok(&["get", "OTHER_KEY"]);
+        let status = child.wait().unwrap();
+        assert!(!status.success(), "{arguments:?}: {status}");
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
+        assert!(!said.contains("panicked"), "{said}");
+        // Ctrl-C.
+        let mut child = home.vault(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        lines.next().unwrap().unwrap();
+        let id = child.id().to_string();
+        assert!(home.command("kill").args(["-INT", &id]).status().unwrap().success());
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(2));
+    }
+}
+
+#[test]
 fn after_tampering_nothing_is_handed_out_until_a_new_log_is_begun() {
     let home = Home::new();
     let text = home.fails(&["audit", "begin", "--reason", "why not", "--yes"], 2);

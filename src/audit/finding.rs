@@ -70,6 +70,8 @@ pub enum Kind {
     DanglingIntent,
     /// The log takes the place of an earlier one.
     BegunAgain,
+    /// Something is wrong with that earlier one, as was known when this one was begun.
+    Earlier,
 }
 
 /// Whether a finding makes a log one that cannot be trusted.
@@ -86,7 +88,7 @@ impl Kind {
     #[must_use]
     pub fn severity(self) -> Severity {
         match self {
-            Self::Uncertified | Self::Torn | Self::DanglingIntent | Self::BegunAgain => Severity::Note,
+            Self::Uncertified | Self::Torn | Self::DanglingIntent | Self::BegunAgain | Self::Earlier => Severity::Note,
             _ => Severity::Failure,
         }
     }
@@ -113,6 +115,7 @@ impl fmt::Display for Kind {
             Self::TornUnexplained => "torn-unexplained",
             Self::DanglingIntent => "dangling-intent",
             Self::BegunAgain => "begun-again",
+            Self::Earlier => "earlier",
         })
     }
 }

@@ -131,5 +131,13 @@ mod tests {
         assert_eq!(look(), []);
         write("a", 4);
         assert_eq!(look(), [("a".into(), 4)]);
+        // The log goes on in a further file.
+        let mut log = Log::new(place("a"), timeout).unwrap().with_segment_size(1);
+        for second in [5, 6] {
+            log.record(&Event::new("get", Outcome::Done), &Origin::default(), at(second), None).unwrap();
+        }
+        assert!(place("a").log_path(3).exists());
+        assert_eq!(look(), [("a".into(), 5), ("a".into(), 6)]);
+        assert_eq!(look(), []);
     }
 }

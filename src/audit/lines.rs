@@ -77,9 +77,12 @@ impl<L: Borrow<store::Log>> io::Read for Reader<L> {
 impl<L: Borrow<store::Log>> BufRead for Reader<L> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.used == self.chunk.len() {
-            self.chunk = self.log.borrow().read_from(self.offset, CHUNK).map_err(io::Error::other)?;
-            self.offset += self.chunk.len() as u64;
             self.used = 0;
+            if let Err(error) = self.log.borrow().read_into(self.offset, CHUNK, &mut self.chunk) {
+                self.chunk.clear();
+                return Err(io::Error::other(error));
+            }
+            self.offset += self.chunk.len() as u64;
         }
         Ok(&self.chunk[self.used..])
     }

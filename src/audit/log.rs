@@ -23,23 +23,27 @@
 //!                              the state lags: it is found and caught up
 //! ```
 
+mod batch;
+mod begin;
+mod tail;
+
 use std::time::Duration;
 
+use batch::Batch;
+
 use super::checkpoint::{self, Checkpoint};
+use super::finding::Anchor;
 use super::keys::{self, Certifier, EpochKey};
-use super::lines::{Line, Reader, next_line};
 use super::query::{Filter, records};
-use super::record::{Draft, Head, KeyFields, Torn};
+use super::record::Head;
 use super::state::State;
-use super::{BEGIN, CERTIFY, Error, Event, HAND_OVER, MAX_LINE, Origin, Outcome, Place, Sink, Tampering};
+use super::{BEGIN, CERTIFY, Error, Event, HAND_OVER, Origin, Outcome, Place, Sink, Tampering};
 use crate::clock::Timestamp;
-use crate::crypto::{Hash, Hasher, SigningKey};
+use crate::crypto::{Hash, SigningKey};
 use crate::store;
 
 /// Bytes after which a log goes on in another file.
 const SEGMENT_SIZE: u64 = 64 << 20;
-/// The reason of a log that begins because the state came from elsewhere.
-const COPIED: &str = "the state of this log was copied from another machine";
 
 /// The log of one device, to be written to. Opening costs nothing; every
 /// append locks, looks at what is there and notices what others added.
@@ -50,6 +54,7 @@ pub struct Log {
     sink: Option<Sink>,
     segment_size: u64,
     machine: Option<Hash>,
+    known: Option<Anchor>,
     /// The key of the epoch that was current last.
     key: Option<SigningKey>,
 }
@@ -79,6 +84,17 @@ pub struct Receipt {
     pub head: Head,
     /// The time in the record.
     pub at: Timestamp,
+    /// Set where the log was begun again for it, of itself.
+    pub begun: Option<Begun>,
+}
+
+/// Why a log was begun again of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// The state was written by another machine.
+    Copied,
+    /// It ended before this record, which is named elsewhere.
+    Behind(Head),
 }
 
 /// Who, when, and who can certify: the same for all lines of one append.
@@ -95,7 +111,7 @@ impl Log {
     /// [`Error::Device`].
     pub fn new(place: Place, lock_timeout: Duration) -> Result<Self, Error> {
         place.check()?;
-        Ok(Self { place, lock_timeout, sink: None, segment_size: SEGMENT_SIZE, machine: None, key: None })
+        Ok(Self { place, lock_timeout, sink: None, segment_size: SEGMENT_SIZE, machine: None, known: None, key: None })
     }
 
     /// Goes on in a new file once the current one has this many bytes; 64 MiB
@@ -110,6 +126,14 @@ impl Log {
     #[must_use]
     pub fn on_machine(self, machine: Hash) -> Self {
         Self { machine: Some(machine), ..self }
+    }
+
+    /// Says what elsewhere names a record of this log. Where the log does not reach
+    /// so far, it was restored from a backup, or cut together with its state: the
+    /// next record begins a log that says so. Costs a comparison of numbers.
+    #[must_use]
+    pub fn anchored(self, known: Anchor) -> Self {
+        Self { known: Some(known), ..self }
     }
 
     /// Sends a copy of every line to `sink`, and records that.
@@ -170,11 +194,9 @@ impl Log {
         };
         let mut file = self.open(&state)?;
         let mut batch = self.catch_up(&mut file, &mut state)?;
-        let copied = self.machine.zip(state.machine).is_some_and(|(here, there)| here != there);
-        if copied {
-            let mut begin = Event::new(BEGIN, Outcome::Done);
-            begin.reason = Some(COPIED.to_owned());
-            (state, file) = self.begin_after(state.generation, state.last(), &begin, &occasion)?;
+        let begun = self.begins_again(&state);
+        if let Some(begun) = begun {
+            (state, file) = self.begin_again_of_itself(&state, begun, &occasion)?;
             batch = Batch::default();
         } else {
             self.load_key(&file, &state)?;
@@ -184,8 +206,8 @@ impl Log {
             file = self.next_segment(&file, &mut state, &occasion)?;
         }
         if state.seq == 0 {
-            let begin = Event::new(BEGIN, Outcome::Done);
-            self.push_key(&mut batch, &mut state, &begin, &occasion, None, None)?;
+            let (begin, after) = self.first_record(&mut state);
+            self.push_key(&mut batch, &mut state, &begin, &occasion, None, after)?;
         } else if !state.certified && certifier.is_some() {
             self.push_certificate(&mut batch, &mut state, &occasion)?;
         }
@@ -201,120 +223,8 @@ impl Log {
         self.push(&mut batch, &mut state, event, &occasion, signer, None, None)?;
         self.write(&file, &batch)?;
         state.size += batch.text.len() as u64;
-        let receipt = Receipt { head: Head { sequence: state.seq, hash: state.head }, at: now };
+        let receipt = Receipt { head: Head { sequence: state.seq, hash: state.head }, at: now, begun };
         Ok(Pending { log: self, file, state, next_key, receipt, _lock: lock })
-    }
-
-    /// Begins a new log after the old one, its state or its key was damaged or
-    /// removed. Nothing is deleted: the old log stays where it is, the new one
-    /// has the next number in its name, and its first record holds `reason`
-    /// and the head that was last remembered, with what was found wrong among
-    /// its overrides. Whether there is a reason is for the caller to ask with
-    /// [`Log::tampering`].
-    ///
-    /// # Errors
-    /// As [`Log::record`], but for [`Error::Tampered`].
-    pub fn begin_again(
-        &mut self,
-        reason: &str,
-        origin: &Origin,
-        now: Timestamp,
-        certifier: Option<&Certifier<'_>>,
-    ) -> Result<Receipt, Error> {
-        let mut begin = Event::new(BEGIN, Outcome::Done);
-        begin.reason = Some(reason.to_owned());
-        super::event::check_text("reason", begin.reason.as_deref())?;
-        origin.check()?;
-        let _lock = self.lock()?;
-        match self.look() {
-            Err(Error::Tampered { found, .. }) => begin.overrides = vec![format!("tampering:{}", found.word())],
-            looked => {
-                looked?;
-            }
-        }
-        let old = match State::read(&self.place) {
-            Err(Error::Tampered { .. }) => None,
-            old => old?,
-        };
-        let occasion = Occasion { origin, now, certifier };
-        let generation = old.as_ref().map_or(0, |state| state.generation);
-        let after = old.and_then(|state| state.last());
-        let (state, _) = self.begin_after(generation, after, &begin, &occasion)?;
-        Ok(Receipt { head: Head { sequence: state.seq, hash: state.head }, at: now })
-    }
-
-    /// Begins a log in the next file, under a new key, and remembers it.
-    fn begin_after(
-        &mut self,
-        generation: u64,
-        after: Option<Head>,
-        begin: &Event,
-        occasion: &Occasion<'_>,
-    ) -> Result<(State, store::Log), Error> {
-        let generation = self.next_generation(generation)?;
-        let key = SigningKey::generate()?;
-        let mut state = State::begin(&self.place, generation, key.public(), occasion.now);
-        state.machine = self.machine;
-        self.key = Some(key);
-        store::create_private_dir_all(&self.place.directory)?;
-        let file = store::Log::open(&self.place.log_path(generation), true)?;
-        let mut batch = Batch::default();
-        self.push_key(&mut batch, &mut state, begin, occasion, None, after)?;
-        self.write(&file, &batch)?;
-        state.size = batch.text.len() as u64;
-        file.flush()?;
-        self.flush_sink()?;
-        // Up to here the old state of affairs holds; a crash leaves a log of
-        // one record that nothing refers to. The state comes last.
-        if let Some(key) = &self.key {
-            keys::write_key(&self.place.companion("key"), key)?;
-        }
-        state.replace(&self.place.companion("state"))?;
-        Ok((state, file))
-    }
-
-    fn next_generation(&self, known: u64) -> Result<u64, Error> {
-        let newest = self.place.generations()?.last().map_or(0, |(generation, _)| *generation);
-        Ok(newest.max(known) + 1)
-    }
-
-    /// Ends a file with a hand-over, and goes on in the next one, whose first
-    /// record carries the new key once more, so that it can be verified without
-    /// the files before it.
-    fn next_segment(
-        &mut self,
-        file: &store::Log,
-        state: &mut State,
-        occasion: &Occasion<'_>,
-    ) -> Result<store::Log, Error> {
-        let next = SigningKey::generate()?;
-        keys::write_key(&self.place.companion("key.next"), &next)?;
-        let mut batch = Batch::default();
-        self.push_key(&mut batch, state, &Event::new(HAND_OVER, Outcome::Done), occasion, Some(&next), None)?;
-        self.write(file, &batch)?;
-        file.flush()?;
-        keys::write_key(&self.place.companion("key"), &next)?;
-        self.key = Some(next);
-        state.generation = self.next_generation(state.generation)?;
-        let mut batch = Batch::default();
-        self.push_key(&mut batch, state, &Event::new(CERTIFY, Outcome::Done), occasion, None, None)?;
-        let path = self.place.log_path(state.generation);
-        store::create_new(&path, batch.text.as_bytes(), store::Mode::Private)?;
-        state.size = batch.text.len() as u64;
-        self.copy_to_sink(&batch)?;
-        Ok(store::Log::open(&path, false)?)
-    }
-
-    /// What an append would find wrong with the log, if anything. Writes nothing.
-    ///
-    /// # Errors
-    /// [`Error::Store`], [`Error::Read`].
-    pub fn tampering(&mut self) -> Result<Option<Tampering>, Error> {
-        let _lock = self.lock()?;
-        match self.look() {
-            Err(Error::Tampered { found, .. }) => Ok(Some(found)),
-            looked => looked.map(|_| None),
-        }
     }
 
     /// Signs where the log stands with the key of its epoch. Writes nothing.
@@ -338,24 +248,6 @@ impl Log {
         Ok(Checkpoint::sign(epoch_key, certificate, head, now, signer))
     }
 
-    /// Compares log, state and key, as an append does, and gives the state
-    /// caught up; `None` before the first use.
-    fn look(&mut self) -> Result<Option<State>, Error> {
-        let Some(mut state) = State::read(&self.place)? else {
-            return match self.place.generations()?.last() {
-                Some((generation, _)) => Err(self.tampered(*generation, Tampering::StateRemoved)),
-                None => Ok(None),
-            };
-        };
-        if state.seq == 0 && !self.place.log_path(state.generation).exists() {
-            return Ok(None);
-        }
-        let mut file = self.open(&state)?;
-        self.catch_up(&mut file, &mut state)?;
-        self.load_key(&file, &state)?;
-        Ok(Some(state))
-    }
-
     fn lock(&self) -> Result<store::Lock, Error> {
         let directory = &self.place.state_directory;
         match store::Lock::acquire(directory, self.lock_timeout) {
@@ -369,176 +261,6 @@ impl Log {
 
     fn tampered(&self, generation: u64, found: Tampering) -> Error {
         Error::Tampered { path: self.place.log_path(generation), found }
-    }
-
-    /// Makes key and state, durable, before there is a log, so that a log
-    /// without a state is never a crash.
-    fn first_use(&mut self, now: Timestamp) -> Result<State, Error> {
-        if let Some((generation, _)) = self.place.generations()?.last() {
-            return Err(self.tampered(*generation, Tampering::StateRemoved));
-        }
-        store::create_private_dir_all(&self.place.directory)?;
-        let key = SigningKey::generate()?;
-        keys::write_key(&self.place.companion("key"), &key)?;
-        let mut state = State::begin(&self.place, 1, key.public(), now);
-        state.replace(&self.place.companion("state"))?;
-        self.key = Some(key);
-        Ok(state)
-    }
-
-    /// Opens the log and compares its end with the state.
-    fn open(&self, state: &State) -> Result<store::Log, Error> {
-        let generation = state.generation;
-        let removed = || self.tampered(generation, Tampering::LogRemoved { records: state.seq });
-        let file = match store::Log::open(&self.place.log_path(generation), state.seq == 0) {
-            Err(store::Error::Missing { .. }) if state.seq > 0 => return Err(removed()),
-            file => file?,
-        };
-        let found = file.size()?;
-        if found < state.size {
-            let cut = || self.tampered(generation, Tampering::Shorter { recorded: state.size, found });
-            return Err(if found == 0 { removed() } else { cut() });
-        }
-        if state.seq > 0 {
-            let length = usize::try_from(state.tail).unwrap_or(MAX_LINE).min(MAX_LINE);
-            let line = file.read_from(state.size.saturating_sub(state.tail + 1), length + 1)?;
-            if line.strip_suffix(b"\n").map(Hash::of) != Some(state.head) {
-                return Err(self.tampered(generation, Tampering::HeadDiffers { sequence: state.seq }));
-            }
-        }
-        Ok(file)
-    }
-
-    /// Takes over records behind the state, also in the files that come after
-    /// the one it knows. What follows them is torn.
-    fn catch_up(&self, file: &mut store::Log, state: &mut State) -> Result<Batch, Error> {
-        let mut batch = Batch::default();
-        loop {
-            let size = file.size()?;
-            if size != state.size {
-                take_over(file, state, size, &mut batch)?;
-            }
-            // Only behind a hand-over that nothing follows can there be another file.
-            let ended = state.seq > 0 && state.epoch_records == 0 && batch.text.is_empty();
-            match if ended { self.continuation(state)? } else { None } {
-                Some((generation, next)) => {
-                    state.generation = generation;
-                    state.size = 0;
-                    *file = next;
-                }
-                None => return Ok(batch),
-            }
-        }
-    }
-
-    /// The file in which the log goes on behind the state.
-    fn continuation(&self, state: &State) -> Result<Option<(u64, store::Log)>, Error> {
-        for (generation, path) in self.place.generations()? {
-            if generation <= state.generation {
-                continue;
-            }
-            let next = store::Log::open(&path, false)?;
-            let mut line = Vec::new();
-            let found = next_line(&mut Reader::new(&next, 0), &mut line).map_err(Error::Read)?;
-            if found == Line::Complete && state.clone().follow(&line).is_some() {
-                return Ok(Some((generation, next)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Has the private key of the state's epoch in `self.key`, and finishes a
-    /// hand-over that a crash cut short.
-    fn load_key(&mut self, file: &store::Log, state: &State) -> Result<(), Error> {
-        let fits = |key: &SigningKey| key.public() == state.key;
-        if self.key.as_ref().is_some_and(fits) {
-            return Ok(());
-        }
-        let path = self.place.companion("key");
-        if let Some(key) = keys::read_key(&path)?.filter(fits) {
-            self.key = Some(key);
-            return Ok(());
-        }
-        let next = keys::read_key(&self.place.companion("key.next"))?.filter(fits);
-        let Some(key) = next else {
-            return Err(self.tampered(state.generation, Tampering::KeyRemoved { epoch: state.epoch }));
-        };
-        // Only now that its introduction is on the medium, or the old key would be gone for nothing.
-        file.flush()?;
-        keys::write_key(&path, &key)?;
-        self.key = Some(key);
-        Ok(())
-    }
-
-    /// Adds a record that introduces `next`, or the current key if there is none.
-    fn push_key(
-        &self,
-        batch: &mut Batch,
-        state: &mut State,
-        event: &Event,
-        occasion: &Occasion<'_>,
-        next: Option<&SigningKey>,
-        after: Option<Head>,
-    ) -> Result<(), Error> {
-        let epoch_key = EpochKey {
-            vault: self.place.vault,
-            device: self.place.device.clone(),
-            epoch: state.epoch + u64::from(next.is_some()),
-            key: next.map_or(state.key, SigningKey::public),
-        };
-        let certificate = occasion.certifier.and_then(|certify| certify(&epoch_key));
-        let fields = KeyFields { key: epoch_key.key, certificate };
-        state.certified |= certificate.is_some();
-        self.push(batch, state, event, occasion, self.key.as_ref(), Some((fields, next.is_some())), after)
-    }
-
-    /// Certifies the current epoch after the fact, if the certifier can.
-    fn push_certificate(&self, batch: &mut Batch, state: &mut State, occasion: &Occasion<'_>) -> Result<(), Error> {
-        let (vault, device) = (self.place.vault, self.place.device.clone());
-        let epoch_key = EpochKey { vault, device, epoch: state.epoch, key: state.key };
-        let Some(certificate) = occasion.certifier.and_then(|certify| certify(&epoch_key)) else { return Ok(()) };
-        let event = Event::new(CERTIFY, Outcome::Done);
-        let fields = KeyFields { key: state.key, certificate: Some(certificate) };
-        state.certified = true;
-        self.push(batch, state, &event, occasion, self.key.as_ref(), Some((fields, false)), None)
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the one place where a line is put together")]
-    fn push(
-        &self,
-        batch: &mut Batch,
-        state: &mut State,
-        event: &Event,
-        occasion: &Occasion<'_>,
-        signer: Option<&SigningKey>,
-        key: Option<(KeyFields, bool)>,
-        after: Option<Head>,
-    ) -> Result<(), Error> {
-        let missing = || self.tampered(state.generation, Tampering::KeyRemoved { epoch: state.epoch });
-        let signer = signer.ok_or_else(missing)?;
-        let next_key = key.as_ref().and_then(|(fields, hands_over)| hands_over.then_some(fields.key));
-        let draft = Draft {
-            vault: &self.place.vault,
-            device: self.place.device.as_deref(),
-            seq: state.seq + 1,
-            epoch: state.epoch,
-            at: occasion.now,
-            event,
-            origin: occasion.origin,
-            torn: batch.torn.take(),
-            sink: self.sink.as_ref().map(Sink::name),
-            after,
-            key: key.map(|(fields, _)| fields),
-            prev: state.head,
-        };
-        let line = draft.sign(signer);
-        if line.len() > MAX_LINE {
-            return Err(Error::TooLarge { field: "names" });
-        }
-        state.wrote(line.as_bytes(), next_key, occasion.now);
-        batch.text.push_str(&line);
-        batch.text.push('\n');
-        Ok(())
     }
 
     fn write(&mut self, file: &store::Log, batch: &Batch) -> Result<(), Error> {
@@ -576,58 +298,15 @@ impl Pending<'_> {
         Ok(receipt)
     }
 
+    /// Set where the log was begun again for this record, of itself.
+    #[must_use]
+    pub fn begun(&self) -> Option<Begun> {
+        self.receipt.begun
+    }
+
     /// What [`Pending::flush`] will return, for bytes to be signed meanwhile.
     #[must_use]
     pub fn head(&self) -> Head {
         self.receipt.head
     }
-}
-
-/// Lines to be appended in one write.
-#[derive(Default)]
-struct Batch {
-    text: String,
-    /// For the first line.
-    torn: Option<Torn>,
-}
-
-/// Advances the state over the records behind it in its file; `size` is where that ends.
-fn take_over(file: &store::Log, state: &mut State, size: u64, batch: &mut Batch) -> Result<(), Error> {
-    let mut reader = Reader::new(file, state.size);
-    let mut line = Vec::new();
-    loop {
-        let found = next_line(&mut reader, &mut line).map_err(Error::Read)?;
-        match found {
-            Line::End => return Ok(()),
-            Line::Complete if state.follow(&line).is_some() => state.size += line.len() as u64 + 1,
-            // All of it was written but the LF.
-            Line::Incomplete if state.follow(&line).is_some() => {
-                state.size += line.len() as u64;
-                batch.text.push('\n');
-                return Ok(());
-            }
-            Line::Complete | Line::Incomplete | Line::TooLong => {
-                batch.torn = Some(torn_from(file, state.size, size)?);
-                batch.text.push('\n');
-                state.size = size;
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// Describes the bytes from `start` to `end`.
-fn torn_from(file: &store::Log, start: u64, end: u64) -> Result<Torn, Error> {
-    let mut hasher = Hasher::default();
-    let mut offset = start;
-    while offset < end {
-        let max = usize::try_from(end - offset).unwrap_or(usize::MAX).min(1 << 20);
-        let bytes = file.read_from(offset, max)?;
-        if bytes.is_empty() {
-            break;
-        }
-        hasher.update(&bytes);
-        offset += bytes.len() as u64;
-    }
-    Ok(Torn { bytes: offset - start, sha256: hasher.finish() })
 }

@@ -32,7 +32,7 @@ pub use export::{csv, csv_header, ecs};
 pub use finding::{Anchor, Expect, Finding, Kind, Report, Severity};
 pub use follow::Follow;
 pub use keys::{Certifier, EpochKey};
-pub use log::{Log, Pending, Receipt};
+pub use log::{Begun, Log, Pending, Receipt};
 pub use origin::{Origin, agent_from, ci_from};
 pub use place::{LogFile, Place, logs_in};
 pub use query::{Entry, Filter, Records, distinct, for_each_use, is_use, merge, records, secret_of};
@@ -140,6 +140,14 @@ pub enum Tampering {
     /// Neither copy in the state file is whole, or it belongs to another log.
     #[error("the log's state is damaged")]
     StateDamaged,
+    /// It ends before a record that is named elsewhere.
+    #[error("the log ends with record {records}, and record {sequence} is named elsewhere")]
+    Behind {
+        /// Records in it.
+        records: u64,
+        /// The record that is named.
+        sequence: u64,
+    },
     /// The private key of the current epoch is gone or is another one.
     #[error("the signing key of epoch {epoch} was removed")]
     KeyRemoved {
@@ -158,6 +166,7 @@ impl Tampering {
             Self::Shorter { .. } => "log-cut",
             Self::HeadDiffers { .. } => "head-differs",
             Self::StateDamaged => "state-damaged",
+            Self::Behind { .. } => "log-behind",
             Self::KeyRemoved { .. } => "key-removed",
         }
     }

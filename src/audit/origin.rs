@@ -38,7 +38,7 @@ impl Origin {
 
 /// First hit wins: forges that imitate another's variables come before it, the
 /// variable that everybody sets comes last.
-const CI: [(&str, &str); 21] = [
+const CI: [(&str, &str); 32] = [
     ("FORGEJO_ACTIONS", "forgejo-actions"),
     ("GITEA_ACTIONS", "gitea-actions"),
     ("GITHUB_ACTIONS", "github-actions"),
@@ -55,6 +55,17 @@ const CI: [(&str, &str); 21] = [
     ("APPVEYOR", "appveyor"),
     ("SEMAPHORE", "semaphore"),
     ("CIRRUS_CI", "cirrus-ci"),
+    ("bamboo_planKey", "bamboo"),
+    ("CF_BUILD_ID", "codefresh"),
+    ("BITRISE_IO", "bitrise"),
+    ("BUDDY_WORKSPACE_ID", "buddy"),
+    ("HARNESS_BUILD_ID", "harness"),
+    ("VELA", "vela"),
+    ("CM_BUILD_ID", "codemagic"),
+    ("GO_PIPELINE_LABEL", "gocd"),
+    ("SCREWDRIVER", "screwdriver"),
+    ("CI_XCODE_PROJECT", "xcode-cloud"),
+    ("BUILDER_OUTPUT", "google-cloud-build"),
     ("NETLIFY", "netlify"),
     ("VERCEL", "vercel"),
     ("CF_PAGES", "cloudflare-pages"),
@@ -62,7 +73,7 @@ const CI: [(&str, &str); 21] = [
     ("CI", "ci"),
 ];
 
-const AGENTS: [(&str, &str); 16] = [
+const AGENTS: [(&str, &str); 23] = [
     ("CLAUDECODE", "claude-code"),
     ("CLAUDE_CODE", "claude-code"),
     ("CURSOR_AGENT", "cursor"),
@@ -71,6 +82,13 @@ const AGENTS: [(&str, &str); 16] = [
     ("CODEX_SANDBOX", "codex"),
     ("CODEX_SANDBOX_NETWORK_DISABLED", "codex"),
     ("CODEX_THREAD_ID", "codex"),
+    ("CODEX_CI", "codex"),
+    ("CLINE_ACTIVE", "cline"),
+    ("COPILOT_AGENT", "copilot"),
+    ("COPILOT_CLI", "copilot"),
+    ("ANTIGRAVITY_AGENT", "antigravity"),
+    ("QWEN_CODE", "qwen-code"),
+    ("TRAE_AI_SHELL_ID", "trae"),
     ("AUGMENT_AGENT", "augment"),
     ("OPENCODE", "opencode"),
     ("OPENCODE_CLIENT", "opencode"),
@@ -111,5 +129,14 @@ mod tests {
         }
         assert_eq!(agent_from(&|name| name == "CURSOR_TRACE_ID"), Some("cursor"));
         assert_eq!(agent_from(&|name| name == "CI"), None);
+    }
+
+    #[test]
+    fn the_document_lists_every_variable() {
+        let document = include_str!("../../docs/audit.md");
+        for (variable, name) in CI.iter().chain(&AGENTS) {
+            let mut rows = document.lines().filter(|line| line.starts_with(&format!("| `{name}` |")));
+            assert!(rows.any(|row| row.contains(&format!("`{variable}`"))), "{name}: {variable}");
+        }
     }
 }

@@ -12,6 +12,9 @@ use crate::crypto::{Hash, PublicKey, Signature, length_prefixed};
 const HASH: usize = 52;
 const SIGNATURE: usize = 88;
 
+/// Numbers are below this.
+pub(super) const NUMBERS: u64 = 1 << 53;
+
 /// Fields of one line.
 pub(super) struct Fields<'a> {
     /// Text of the vault's id.
@@ -111,7 +114,7 @@ impl<'a> Cursor<'a> {
         }
         self.0 = rest;
         let number = text.iter().fold(0u64, |n, digit| n * 10 + u64::from(digit - b'0'));
-        (number < 1 << 53).then_some(number)
+        (number < NUMBERS).then_some(number)
     }
 }
 

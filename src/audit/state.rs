@@ -51,6 +51,9 @@ pub(super) struct State {
     /// The machine that wrote last, where it has an identity.
     #[serde(default)]
     pub(super) machine: Option<Hash>,
+    /// Records that earlier logs of this device are known to have had, under this name.
+    #[serde(default)]
+    pub(super) earlier: u64,
     /// The copy that this was read from, which the next write leaves alone.
     #[serde(skip)]
     kept: Option<Kept>,
@@ -86,6 +89,7 @@ impl State {
             epoch_began: now,
             certified: false,
             machine: None,
+            earlier: 0,
             kept: None,
         }
     }
@@ -104,13 +108,14 @@ impl State {
             Err(store::Error::TooLarge { .. }) => return Err(damaged()),
             bytes => bytes?,
         };
-        let copies = bytes.chunks(SLOT).enumerate().filter_map(|(slot, bytes)| {
+        let mut copies: Vec<(usize, &[u8])> = bytes.chunks(SLOT).enumerate().collect();
+        // The newer one is nearly always whole; the other is then not looked at.
+        copies.sort_by_key(|(_, bytes)| std::cmp::Reverse(writes_in(bytes)));
+        let state = copies.into_iter().find_map(|(slot, bytes)| {
             let kept = Some(Kept { slot, bytes: bytes.to_vec() });
             Self::from_slot(bytes).map(|state| Self { kept, ..state })
         });
-        let state = copies
-            .max_by_key(|state| state.writes)
-            .filter(|state| state.vault == place.vault && state.device == place.device);
+        let state = state.filter(|state| state.vault == place.vault && state.device == place.device);
         state.map(Some).ok_or_else(damaged)
     }
 
@@ -163,6 +168,9 @@ impl State {
         if let Some(machine) = &self.machine {
             json.plain("machine", machine);
         }
+        if self.earlier > 0 {
+            json.number("earlier", self.earlier);
+        }
         let json = json.end();
         let text = format!("{} {json}", Hash::of(json.as_bytes()));
         let mut slot = [b' '; SLOT];
@@ -173,7 +181,8 @@ impl State {
     }
 
     fn from_slot(slot: &[u8]) -> Option<Self> {
-        let json = slot.get(CHECKSUM + 1..)?.trim_ascii_end();
+        let json = slot.get(CHECKSUM + 1..)?;
+        let json = &json[..memchr::memrchr(b'}', json)? + 1];
         let checksum: Hash = std::str::from_utf8(&slot[..CHECKSUM]).ok()?.parse().ok()?;
         if checksum != Hash::of(json) {
             return None;
@@ -197,6 +206,7 @@ impl State {
         let record = Record::parse(line)?;
         let hand_over = if record.action == HAND_OVER { Some(record.key?) } else { None };
         self.certified |= record.certificate.is_some();
+        self.earlier = self.earlier.max(record.after.map_or(0, |head| head.sequence));
         self.wrote(line, hand_over, record.at);
         Some(())
     }
@@ -214,6 +224,14 @@ impl State {
             self.epoch_began = at;
         }
     }
+}
+
+/// What a copy says of the number of writes, whether it is whole or not.
+fn writes_in(slot: &[u8]) -> u64 {
+    const KEY: &[u8] = b"\"writes\":";
+    let digits = slot.windows(KEY.len()).position(|window| window == KEY).map(|at| &slot[at + KEY.len()..]);
+    let digits = digits.unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |number: u64, digit| number.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
 }
 
 #[cfg(test)]

@@ -6,12 +6,12 @@
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
-use super::finding::{Anchor, Expect, Finding, Kind, Report};
+use super::finding::{Anchor, Expect, Finding, Kind, Report, Severity};
 use super::lines::{Line, Reader, next_line};
 use super::scan::Fields;
 use super::state::State;
 use super::walk::Walk;
-use super::{BEGIN, Error, Place, Tampering};
+use super::{BEGIN, Error, Place, Record, Tampering};
 use crate::crypto::Hash;
 use crate::store;
 
@@ -44,9 +44,10 @@ pub fn verify(mut reader: impl BufRead, expect: &Expect<'_>, deep: bool) -> Resu
     Ok(walk.finish())
 }
 
-/// Verifies the newest log at `place`, with the device's own state as a
-/// further anchor where it is here. Anchors may also be met by an earlier log
-/// of the same device; what else is in those is not reported.
+/// Verifies the logs at `place`, with the device's own state as a further anchor
+/// where it is here. Anchors may be met by any of them, and an earlier one must
+/// end where the one after it says. Where one was begun again because the log
+/// before it was found changed or gone, what is wrong with that is a note.
 ///
 /// `own` says that this is the device's own log, whose state must be here.
 ///
@@ -90,12 +91,21 @@ pub fn verify_with(
         None => logs.pop().unwrap_or_default(),
     };
     let mut left: Vec<(usize, Anchor)> = expect.anchors.iter().cloned().enumerate().collect();
-    let mut anchored = Vec::new();
-    for files in logs {
-        let anchors: Vec<Anchor> = left.iter().map(|(_, anchor)| anchor.clone()).collect();
-        let report = verify(Files::new(files, watch), &Expect { anchors: &anchors, ..expect.clone() }, false)?;
-        anchored.extend(report.anchored.iter().map(|n| left[*n].0));
-        left.retain(|(n, _)| !anchored.contains(n));
+    let (mut anchored, mut earlier) = (Vec::new(), Vec::new());
+    let beginnings = logs.iter().skip(1).chain(std::iter::once(&newest)).map(|files| beginning(files));
+    let beginnings = beginnings.collect::<Result<Vec<_>, Error>>()?;
+    for (files, next) in logs.into_iter().zip(beginnings) {
+        let mut anchors: Vec<Anchor> = left.iter().map(|(_, anchor)| anchor.clone()).collect();
+        // Where the next one says that this one ended.
+        let end = next.as_ref().and_then(|next| next.after);
+        anchors.extend(end.map(|head| Anchor { head, place: "the log after it".into() }));
+        let report = verify(Files::new(files, watch), &Expect { anchors: &anchors, ..expect.clone() }, deep)?;
+        let ends_there = end.is_none() || report.anchored.contains(&left.len());
+        let met: Vec<usize> = report.anchored.iter().filter_map(|n| left.get(*n)).map(|(n, _)| *n).collect();
+        left.retain(|(n, _)| !met.contains(n));
+        anchored.extend(met);
+        let was_known = next.is_some_and(|next| next.overrides.iter().any(|what| what.starts_with("tampering:")));
+        earlier.extend(report.findings.into_iter().filter_map(|finding| of_earlier(finding, ends_there, was_known)));
     }
     let mut anchors: Vec<Anchor> = left.iter().map(|(_, anchor)| anchor.clone()).collect();
     anchors.extend(state.and_then(|state| state.last()).map(|head| Anchor { head, place: "state".into() }));
@@ -105,11 +115,36 @@ pub fn verify_with(
     anchored.extend(report.anchored.iter().filter_map(|n| left.get(*n)).map(|(n, _)| *n));
     anchored.sort_unstable();
     report.anchored = anchored;
+    report.findings.splice(0..0, earlier);
     if let Some(found) = lost {
         let device = expect.device.map(str::to_owned);
         report.findings.insert(0, Finding { kind: Kind::Removed, device, sequence: None, detail: found.to_string() });
     }
     Ok(report)
+}
+
+/// A finding in a log that another one took the place of; `ends_there` if it ends as the
+/// other one says, `was_known` if that one was begun because something was wrong.
+fn of_earlier(finding: Finding, ends_there: bool, was_known: bool) -> Option<Finding> {
+    // Anchors that it does not meet may be met by a later one, and are judged there.
+    let unmet = matches!(finding.kind, Kind::CutTail | Kind::Replaced | Kind::Removed);
+    if finding.kind.severity() == Severity::Note || (unmet && ends_there) {
+        return None;
+    }
+    let detail = format!("in an earlier log of this device: {}", finding.detail);
+    let kind = if was_known { Kind::Earlier } else { finding.kind };
+    let detail = if was_known {
+        format!("{detail} ({}), as was known when the next one was begun", finding.kind)
+    } else {
+        detail
+    };
+    Some(Finding { kind, detail, ..finding })
+}
+
+/// The first record of a log.
+fn beginning(files: &FilesOfLog) -> Result<Option<Record>, Error> {
+    let line = files.first().map(|(_, path)| first_line(path)).transpose()?.flatten();
+    Ok(line.and_then(|line| Record::parse(&line)))
 }
 
 /// Numbers and paths of the files of one log.

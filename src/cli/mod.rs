@@ -1,5 +1,6 @@
 //! The command line: arguments in, output and an exit code out.
 
+mod anchors;
 mod args;
 mod commands;
 mod context;
@@ -11,6 +12,7 @@ mod git;
 mod input;
 mod later;
 mod notify;
+mod origin;
 mod policy;
 mod program;
 mod readback;
@@ -18,6 +20,7 @@ mod record;
 mod recovery_code;
 mod scheduler;
 mod sheet;
+mod sink;
 mod stages;
 mod standing;
 mod table;

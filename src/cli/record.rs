@@ -5,12 +5,7 @@
 //! leaves this process before the flush. A change: lock the vault, record the intent,
 //! change, replace the file, remember it, record how it ended. No record, no use.
 
-use std::ffi::OsStr;
-use std::os::fd::{AsFd, FromRawFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-
-use vault::audit::{self, Event, Log, Origin, Outcome, Receipt, Sink};
+use vault::audit::{self, Anchor, Event, Log, Origin, Outcome, Receipt};
 use vault::clock::Timestamp;
 use vault::crypto::{Hash, IdentityKey};
 use vault::{AuditHead, DeviceName, ProfileName, SecretName, Section, Signer, Transaction, Vault, store};
@@ -18,8 +13,8 @@ use vault::{AuditHead, DeviceName, ProfileName, SecretName, Section, Signer, Tra
 use super::context::{Actor, Context, Opened};
 use super::error::CommandError;
 use super::exit::Exit;
-use super::standing;
 use super::ui::Ui;
+use super::{anchors, origin, sink, standing};
 
 /// Values from which on opening them takes longer than starting a thread: some 0.1 ms.
 const WORTH_A_THREAD: usize = 100;
@@ -79,6 +74,8 @@ pub(crate) struct Use {
     pub(crate) overrides: Vec<String>,
     pub(crate) reason: Option<String>,
     pub(crate) clock: vault::Counts,
+    /// Who signed the profile last, and the record that this signature names.
+    signed: (DeviceName, Option<Anchor>),
 }
 
 impl Use {
@@ -91,6 +88,7 @@ impl Use {
             overrides: Vec::new(),
             reason: None,
             clock: section.signature().clock.clone(),
+            signed: (section.signature().by.clone(), anchors::in_section(section)),
         }
     }
 
@@ -131,6 +129,14 @@ impl Trail<'_> {
         let certify = identity.map(|identity| |epoch: &audit::EpochKey| Some(epoch.certify(&identity.signing_key())));
         let certifier = certify.as_ref().map(|certify| certify as &audit::Certifier<'_>);
         Ok(log.record(event, origin, now, certifier)?)
+    }
+
+    /// Says what profiles tell of this log.
+    pub(crate) fn anchored(self, known: Option<Anchor>) -> Self {
+        match known {
+            Some(known) => Self { log: self.log.anchored(known), ..self },
+            None => self,
+        }
     }
 
     /// Begins a new log in place of one that was changed or removed.
@@ -192,11 +198,11 @@ impl Context {
     ) -> Result<Trail<'a>, CommandError> {
         let place = self.audit_place(id, device);
         let mut log = Log::new(place, self.globals.lock_timeout())?;
-        if let Some(machine) = machine(id) {
+        if let Some(machine) = origin::machine(id) {
             log = log.on_machine(machine);
         }
         if let Some(sink) = self.variables.audit() {
-            log = log.with_sink(open_sink(&sink)?);
+            log = log.with_sink(sink::open(&sink)?);
         }
         Ok(Trail { log, origin: self.origin(member), identity })
     }
@@ -220,13 +226,17 @@ impl Context {
     /// opened once the record is there. Nothing is given if either fails.
     pub(crate) fn with_use<'a, T>(
         &self,
+        ui: &mut Ui,
         opened: &Opened,
         actor: &'a Actor,
         used: &Use,
         open: impl FnOnce() -> Result<T, CommandError>,
     ) -> Result<(T, Trail<'a>, Receipt), CommandError> {
-        let mut trail = self.trail_of(opened, actor)?;
+        let (by, named) = &used.signed;
+        let known = named.clone().filter(|_| *by == actor.device);
+        let mut trail = self.trail_of(opened, actor)?.anchored(known);
         let pending = trail.begin(used, self.now())?;
+        anchors::warn(ui, pending.begun());
         let sequence = pending.head().sequence;
         // The flush waits for the disk, opening for the processor: both at once, where
         // there is so much to open that it takes longer than starting a thread.
@@ -276,6 +286,7 @@ impl Context {
         let mut memory = opened.memory.borrow_mut();
         let mut tx = Transaction::begin(&opened.path, memory.verified(), self.globals.lock_timeout())?;
         let elsewhere = standing::check(&opened.path, tx.vault(), &memory)?;
+        let known = anchors::of_device(&all_sections(tx.vault())?, &actor.device);
         // The change has to be remembered afterwards; where that cannot be, it is not made.
         store::create_private_dir_all(&opened.state)?;
         rustix::fs::access(&opened.state, rustix::fs::Access::WRITE_OK).map_err(|errno| store::Error::Io {
@@ -284,14 +295,16 @@ impl Context {
             reason: errno.into(),
         })?;
         let now = self.now();
-        let mut trail = self.trail_of(opened, actor)?;
+        let mut trail = self.trail_of(opened, actor)?.anchored(known);
         let event = |outcome| Event {
             profile: change.profile.as_ref().map(ToString::to_string),
             names: change.names.clone(),
             overrides: change.overrides.clone(),
             ..Event::new(change.action, outcome)
         };
-        let intent = trail.record(&event(Outcome::Intent), now)?.head;
+        let intent = trail.record(&event(Outcome::Intent), now)?;
+        anchors::warn(ui, intent.begun);
+        let intent = intent.head;
         let signer =
             Signer { device: actor.device.clone(), identity: &actor.identity, key: actor.identity.signing_key() };
         let head = AuditHead { sequence: intent.sequence, hash: intent.hash };
@@ -427,66 +440,8 @@ impl Context {
         let device = self.acting.borrow().clone();
         self.trail(&id, device.as_ref(), self.member.borrow().clone(), None)?.record(&event, self.now()).map(drop)
     }
-
-    fn origin(&self, member: Option<String>) -> Origin {
-        let is_set = |name: &str| self.variables.is_set(name);
-        let bounded = |text: String| text.chars().take(1000).collect::<String>();
-        let tty =
-            rustix::termios::isatty(std::io::stdin().as_fd()) || rustix::termios::isatty(std::io::stderr().as_fd());
-        Origin {
-            user: rustix::process::getuid().as_raw().to_string(),
-            member,
-            cwd: std::env::current_dir().ok().map(|path| bounded(path.display().to_string())),
-            parent: parent_program(),
-            tty,
-            ci: audit::ci_from(&is_set).map(str::to_owned),
-            agent: audit::agent_from(&is_set).map(str::to_owned),
-        }
-    }
-}
-
-/// What tells this machine from others, for one vault; nothing where the system has no
-/// id for it (machine-id(5)), or a made-up one.
-fn machine(vault: &Hash) -> Option<Hash> {
-    let id = vault::store::read(Path::new("/etc/machine-id"), 64).ok()?;
-    let id = id.trim_ascii();
-    let is_id = id.len() == 32 && id.iter().all(u8::is_ascii_hexdigit);
-    is_id.then(|| Hash::of_parts(&[b"vault/v1/machine", vault.as_bytes(), id]))
-}
-
-/// The name of the program that started this one, where the system tells.
-fn parent_program() -> Option<String> {
-    let parent = rustix::process::getppid()?.as_raw_nonzero();
-    let path = PathBuf::from(format!("/proc/{parent}/comm"));
-    let name = vault::store::read(&path, 64).ok()?;
-    Some(String::from_utf8_lossy(&name).trim_end().to_owned())
 }
 
 pub(crate) fn all_sections(vault: &Vault) -> Result<Vec<Section<'_>>, CommandError> {
     vault.team().profiles().keys().map(|profile| Ok(vault.section(profile)?)).collect()
-}
-
-/// `VLT_AUDIT`: a file, `fd:N` or `stderr`.
-fn open_sink(text: &OsStr) -> Result<Sink, CommandError> {
-    if text == "stderr" {
-        return Ok(Sink::writer("stderr", Box::new(std::io::stderr()))?);
-    }
-    if let Some(number) = text.as_bytes().strip_prefix(b"fd:") {
-        let number = std::str::from_utf8(number).ok().and_then(|digits| digits.parse::<i32>().ok());
-        let number = number.filter(|number| *number >= 0).ok_or(CommandError::AuditSink)?;
-        let file = duplicate(number)?;
-        return Ok(Sink::writer(&format!("fd:{number}"), Box::new(file))?);
-    }
-    Ok(Sink::file(text.as_ref())?)
-}
-
-/// A descriptor of the caller's, as a file of our own that is closed on exec.
-#[expect(unsafe_code, reason = "descriptors that the environment names have no owner in Rust")]
-fn duplicate(number: i32) -> Result<std::fs::File, CommandError> {
-    // SAFETY: fcntl on a number that is no open descriptor fails with EBADF and does nothing;
-    // the duplicate is ours alone.
-    unsafe {
-        let copy = libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3);
-        if copy < 0 { Err(CommandError::AuditSink) } else { Ok(std::fs::File::from_raw_fd(copy)) }
-    }
 }

@@ -282,7 +282,7 @@ impl Stages<'_> {
         let key = self.cx.unlock(opened, &actor, &section)?;
         let mut used = Use::of(action, &section, self.names.iter().map(ToString::to_string).collect());
         used.command = Some(program.word());
-        let (run, mut trail, receipt) = self.cx.with_use(opened, &actor, &used, || open(&section, &key))?;
+        let (run, mut trail, receipt) = self.cx.with_use(ui, opened, &actor, &used, || open(&section, &key))?;
         if let Err(error) = run() {
             trail.failed(&used, receipt.head.sequence, error.word(), self.cx.now())?;
             self.cx.settled();

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
-use data_encoding::BASE32_NOPAD;
+use data_encoding::{BASE32_NOPAD, BASE32_NOPAD_NOCASE};
 use sha2::{Digest, Sha256};
 
 use super::Error;
+
+/// Characters in the text of a hash.
+const TEXT: usize = 52;
 
 /// A SHA-256 hash, for example a vault id or the head of a log.
 ///
@@ -73,9 +76,10 @@ impl From<[u8; 32]> for Hash {
 
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = BASE32_NOPAD.encode(&self.0);
+        let mut text = [0; TEXT];
+        BASE32_NOPAD.encode_mut(&self.0, &mut text);
         text.make_ascii_lowercase();
-        f.write_str(&text)
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -90,11 +94,12 @@ impl std::str::FromStr for Hash {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let malformed = Error::Malformed("hash");
-        if text.len() != 52 || text.bytes().any(|b| b.is_ascii_uppercase()) {
+        if text.len() != TEXT || text.bytes().any(|b| b.is_ascii_uppercase()) {
             return Err(malformed);
         }
-        let bytes = BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).map_err(|_| malformed)?;
-        Ok(Self(bytes.try_into().map_err(|_| malformed)?))
+        let mut bytes = [0; 32];
+        BASE32_NOPAD_NOCASE.decode_mut(text.as_bytes(), &mut bytes).map_err(|_| malformed)?;
+        Ok(Self(bytes))
     }
 }
 

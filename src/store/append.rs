@@ -98,12 +98,24 @@ impl Log {
     /// # Errors
     /// [`Error::Io`].
     pub fn read_from(&self, offset: u64, max: usize) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        self.read_into(offset, max, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// As [`Log::read_from`], in place of what is in `bytes`: a log that is read
+    /// from end to end needs one allocation.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn read_into(&self, offset: u64, max: usize, bytes: &mut Vec<u8>) -> Result<(), Error> {
         let left = usize::try_from(self.size()?.saturating_sub(offset)).unwrap_or(usize::MAX);
         let wanted = left.min(max);
-        let mut bytes = Vec::with_capacity(wanted);
+        bytes.clear();
+        bytes.reserve_exact(wanted);
         while bytes.len() < wanted {
             let at = offset + bytes.len() as u64;
-            match rustix::io::pread(&self.fd, spare_capacity(&mut bytes), at) {
+            match rustix::io::pread(&self.fd, spare_capacity(bytes), at) {
                 Ok(0) => break,
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(Error::io("read", &self.path, errno)),
@@ -111,7 +123,7 @@ impl Log {
         }
         // The allocator may have given more room than was asked for.
         bytes.truncate(wanted);
-        Ok(bytes)
+        Ok(())
     }
 
     /// Appends `bytes` in one write. The caller holds [`Log::lock`]. Without

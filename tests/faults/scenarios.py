@@ -12,6 +12,9 @@ OLD = b"canary-old-81b0aa"
 # What may come and go: the log of refusals from before a device is known, and temporaries that have no next
 # writer soon (of a vault whose founding was killed, of a reminder for git, of a key for the next hand-over).
 VOLATILE = ["*/audit/_.*", "*/audit/._.*.tmp", "*/audit/.*.key.next.tmp"]
+LOGS = "{home}/.local/state/vault/vaults/{id}/audit"
+# Further files of a log.
+LATER = ["*/audit/laptop.*.jsonl"]
 UNFOUNDED = [*VOLATILE, "*/vaults/*/.*.tmp", "work/..gitattributes.tmp", "home/.code.tmp"]
 
 
@@ -79,6 +82,7 @@ def scenarios(vault: str) -> list[Scenario]:
     forget = ["rm", "-rf", "{home}/.local/state/vault"]
     earlier = ["env", *(f"{name}={value}" for name, value in moved("-2h").items())]
     founding = {"volatile": UNFOUNDED, "admits": b"could not add the vault file to .gitattributes", "then": ["sh", "-c", again]}
+    restore = (f"cp -a {LOGS} {{tmp}}/kept && printf x | '{vault}' set MORE - && rm -r {LOGS} && mv {{tmp}}/kept {LOGS}")
     ran = ["sh", "-c", "test -n \"$OLD\" && : >ran"]
     found = [
         scenario("init", init, setup=[], **founding),
@@ -96,6 +100,20 @@ def scenarios(vault: str) -> list[Scenario]:
         scenario("config", [vault, "config", "rollback", "refuse"], states=config,
                  then=[vault, "config", "overdue", "never"]),
         scenario("get", [vault, "get", "OLD"], changes=False, prints=True,
+                 check=recorded("get", lambda tree, done: OLD in done.stdout)),
+        scenario("export", [vault, "export"], changes=False, prints=True,
+                 check=recorded("export", lambda tree, done: OLD in done.stdout)),
+        # Refused, and on record: where no record can be kept, it does not end as a refusal does.
+        scenario("refusal", ["sh", "-c", f"'{vault}' get NO_SUCH; test $? = 3"], changes=False),
+        # A log that was cut: nothing is handed out until it is begun again, and that is done once or not at all.
+        # A beginning that was cut short leaves a file of one record that nothing refers to.
+        scenario("audit-begin", [vault, "audit", "begin", "--reason", "cut", "--yes"],
+                 setup=[*started, ["sh", "-c", f"truncate -s -9 {LOGS}/laptop.jsonl"]], volatile=[*VOLATILE, *LATER],
+                 states=lambda tree: tree.run([vault, "get", "OLD"]).returncode,
+                 then=["sh", "-c", f"'{vault}' get OLD >/dev/null || '{vault}' audit begin --reason again --yes"]),
+        # The audit directory of an hour ago: the profile names a record that the log does not have.
+        scenario("restored", [vault, "get", "OLD"], setup=[*started, ["sh", "-c", restore]], changes=False, prints=True,
+                 volatile=[*VOLATILE, *LATER], states=lambda tree: tree.output([vault, "get", "OLD"]),
                  check=recorded("get", lambda tree, done: OLD in done.stdout)),
         scenario("exec", [vault, "exec", "--", *ran],
                  states=lambda tree: ((tree.work / "ran").exists(), contents(vault, tree)),

@@ -95,6 +95,11 @@ def holders(bench: Bench) -> None:
             assert 0.9 < took < 4, f"{what}: gave up after {took:.1f} s"
             assert f"process {pid}, which is stopped" in text(done), f"{what}: {text(done)}"
             assert done.returncode == 7, f"{what}: exits {done.returncode}: {text(done)}"
+            # Every use needs the log, and waits for it no longer than it may.
+            for use, status in ((["get", "TOKEN"], 7), (["export"], 7), (["exec", "--", "touch", "ran"], 125)):
+                if what == "log":
+                    bench.refused(*use[:1], "--lock-timeout", "1s", *use[1:], status=status, says="which is stopped")
+            assert not (bench.work / "ran").exists(), "a child without a record"
             # Reading needs no lock of the vault; the memory's only where there is something new to remember.
             if what != "memory":
                 bench.ok("list", "--lock-timeout", "1s")

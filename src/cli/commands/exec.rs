@@ -144,7 +144,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     };
     let (values, recorded) = match &actor {
         Some(actor) => {
-            let (values, trail, receipt) = cx.with_use(&opened, actor, &use_of, open)?;
+            let (values, trail, receipt) = cx.with_use(ui, &opened, actor, &use_of, open)?;
             (values, Some((trail, receipt)))
         }
         // Nothing is used, so there is nothing to record.

@@ -38,7 +38,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     }
     let listed = names.iter().map(|(name, _)| (*name).to_owned()).collect();
     let used = Use::of("export", &effective.sections()[0], listed);
-    let (values, ..) = cx.with_use(&opened, &actor, &used, || {
+    let (values, ..) = cx.with_use(ui, &opened, &actor, &used, || {
         let mut values = Vec::new();
         for (name, position) in &names {
             let section = &effective.sections()[*position];

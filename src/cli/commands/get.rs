@@ -43,7 +43,8 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let actor = cx.actor(ui, &opened)?;
     let keys = cx.unlock(&opened, &actor, section)?;
     let used = Use::of("get", section, vec![args.name.to_string()]);
-    let (value, ..) = cx.with_use(&opened, &actor, &used, || Ok(section.open(&keys, &args.name, version, sealed)?))?;
+    let open = || Ok(section.open(&keys, &args.name, version, sealed)?);
+    let (value, ..) = cx.with_use(ui, &opened, &actor, &used, open)?;
     // To standard output, as asked.
     let bytes = value.reveal();
     if args.json {

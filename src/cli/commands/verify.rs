@@ -128,7 +128,7 @@ fn values(
             continue;
         }
         let Ok(section) = opened.vault.section(profile) else { continue };
-        let found = profile_values(cx, opened, &actor, &section)?;
+        let found = profile_values(cx, ui, opened, &actor, &section)?;
         count += found.0;
         findings.extend(found.1);
     }
@@ -137,6 +137,7 @@ fn values(
 
 fn profile_values(
     cx: &Context,
+    ui: &mut Ui,
     opened: &Opened,
     actor: &Actor,
     section: &Section<'_>,
@@ -148,7 +149,7 @@ fn profile_values(
     };
     // No names: the whole profile is looked at.
     let used = Use::of("verify", section, Vec::new());
-    let (result, ..) = cx.with_use(opened, actor, &used, || {
+    let (result, ..) = cx.with_use(ui, opened, actor, &used, || {
         let (mut count, mut findings) = (0, Vec::new());
         // Text that is not canonical is a finding already.
         for (name, secret) in section.secrets().filter_map(Result::ok) {

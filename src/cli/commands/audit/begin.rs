@@ -1,7 +1,9 @@
 use vault::audit::Log;
 
+use crate::cli::anchors;
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
+use crate::cli::record::all_sections;
 use crate::cli::ui::Ui;
 
 /// Begin a new log after the old one was found changed or gone
@@ -27,7 +29,14 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Re
     }
     let device = opened.memory.borrow().device().cloned();
     let place = cx.audit_place(&opened.vault.id(), device.as_ref());
-    let Some(found) = Log::new(place, cx.globals.lock_timeout())?.tampering()? else {
+    let sections = all_sections(&opened.vault)?;
+    let known = device.as_ref().and_then(|device| anchors::of_device(&sections, device));
+    let log = Log::new(place, cx.globals.lock_timeout())?;
+    let mut log = match known.clone() {
+        Some(known) => log.anchored(known),
+        None => log,
+    };
+    let Some(found) = log.tampering()? else {
         return Err(CommandError::LogIsWhole);
     };
     ui.note(&format!("what was found: {found}"));
@@ -45,7 +54,8 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Re
     let member = actor.as_ref().and_then(|actor| opened.vault.team().devices().get(&actor.device));
     let member = member.map(|device| device.member.to_string());
     let identity = actor.as_ref().map(|actor| &actor.identity);
-    let head = cx.trail(&opened.vault.id(), device.as_ref(), member, identity)?.begin_again(reason, cx.now())?;
+    let mut trail = cx.trail(&opened.vault.id(), device.as_ref(), member, identity)?.anchored(known);
+    let head = trail.begin_again(reason, cx.now())?;
     ui.note(&format!("a new log was begun at {head}; the old one is kept"));
     Ok(())
 }

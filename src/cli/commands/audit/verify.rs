@@ -5,6 +5,7 @@ use vault::audit::{self, Anchor, Checkpoint, Expect, Severity};
 use vault::store;
 
 use super::select::directories;
+use crate::cli::anchors;
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
@@ -136,11 +137,8 @@ fn anchors(opened: &Opened) -> Result<Vec<(Option<String>, Anchor)>, CommandErro
     let mut anchors = Vec::new();
     for profile in opened.vault.team().profiles().keys() {
         let section = opened.vault.section(profile)?;
-        let signature = section.signature();
-        if let Some(head) = signature.audit {
-            let head = audit::Head { sequence: head.sequence, hash: head.hash };
-            anchors.push((Some(signature.by.to_string()), Anchor { head, place: format!("profile {profile}") }));
-        }
+        let by = Some(section.signature().by.to_string());
+        anchors.extend(anchors::in_section(&section).map(|anchor| (by, anchor)));
     }
     Ok(anchors)
 }
