@@ -143,6 +143,50 @@ fn logs_from_elsewhere_are_read_together_and_each_record_once() {
 }
 
 #[test]
+fn a_shared_directory_shows_several_devices_in_one_order() {
+    let home = Home::new();
+    let shared = home.dir.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::rename(home.audit().join("laptop.jsonl"), home.dir.path().join("laptop.jsonl")).unwrap();
+    let id = home.audit().parent().unwrap().file_name().unwrap().to_owned();
+    fs::create_dir(shared.join(&id)).unwrap();
+    fs::rename(home.dir.path().join("laptop.jsonl"), shared.join(&id).join("laptop.jsonl")).unwrap();
+    home.ok(&["config", "audit_dir", shared.to_str().unwrap()]);
+    let told = home.ok(&["member", "add", "ci", "--new-identity", "--read", "default"]);
+    let told: Vec<(&str, &str)> = told.lines().filter_map(|line| line.split_once('=')).collect();
+    let other = home.dir.path().join("other");
+    fs::create_dir(&other).unwrap();
+    let ci = |arguments: &[&str]| {
+        let output = home.vault(arguments).env("HOME", &other).envs(told.iter().copied()).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+    };
+    ci(&["config", "audit_dir", shared.to_str().unwrap()]);
+    for _ in 0..2 {
+        ci(&["get", "OTHER_KEY"]);
+        home.ok(&["get", "STRIPE_KEY"]);
+    }
+    let records = home.json(&["audit", "--json"]);
+    let records = records.as_array().unwrap();
+    let times: Vec<&str> = records.iter().map(|record| record["at"].as_str().unwrap()).collect();
+    assert!(times.is_sorted(), "{times:?}");
+    let gets = |device: &str| home.actions(&["--device", device, "--action", "get"]).len();
+    assert_eq!((gets("ci"), gets("laptop")), (2, 2));
+    // Named twice, by the directory and by the vault's own in it, each record is still there once.
+    let inner = shared.join(&id);
+    let twice = ["--log", shared.to_str().unwrap(), "--log", inner.to_str().unwrap()];
+    assert_eq!(home.actions(&twice).len(), records.len());
+    let report = home.json(&["audit", "verify", "--json"]);
+    assert_eq!((&report["ok"], &report["records"]), (&true.into(), &records.len().into()), "{report}");
+    // Another device's log is checked like one's own, with what this machine knows of it.
+    let log = inner.join("ci.jsonl");
+    fs::write(&log, fs::read_to_string(&log).unwrap().replace("OTHER_KEY", "STRIPE_KEY")).unwrap();
+    let output = home.run(&["audit", "verify", "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found = &report["findings"][0];
+    assert_eq!((&found["kind"], &found["device"]), (&"edited".into(), &"ci".into()), "{report}");
+}
+
+#[test]
 fn what_a_crash_left_is_passed_over_and_garbage_is_warned_of() {
     let home = Home::new();
     let before = home.actions(&[]).len();

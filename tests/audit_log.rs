@@ -941,6 +941,24 @@ fn a_log_that_another_took_the_place_of_is_verified_too() {
         let report = one.report(false);
         assert!(!report.is_ok() && report.findings.iter().any(|f| f.kind == kind), "{kind}: {report:#?}");
     }
+    // Nor does it help to put a log beside it that says it was known: only the device can say so.
+    let mut lines = whole.clone();
+    lines[2] = lines[2].replace("STRIPE_KEY", "OTHER");
+    fs::write(one.path(), text(&lines)).unwrap();
+    let elsewhere = scratch();
+    let planted = place(elsewhere.path(), b"vault", Some("alice-laptop"));
+    exec_at(&planted, start(), None);
+    fs::remove_file(planted.log_path(1)).unwrap();
+    let mut log = Log::new(planted.clone(), TIMEOUT).unwrap();
+    log.begin_again("x", &origin(), start(), None).unwrap();
+    let begun = logs_in(&planted.directory).unwrap().remove(0).path;
+    assert!(fs::read_to_string(&begun).unwrap().contains("tampering:log-removed"));
+    fs::copy(begun, one.place.log_path(3)).unwrap();
+    let keys = [device_key().public()];
+    let seen = Place { state_directory: elsewhere.path().join("nowhere"), ..one.place.clone() };
+    let report = verify_place(&seen, &expect(&keys, &[]), false, false).unwrap();
+    assert!(report.findings.iter().any(|f| f.kind == Kind::Edited), "{report:#?}");
+    fs::remove_file(one.place.log_path(3)).unwrap();
     // What was known to be wrong when the next one was begun stays a note.
     let mut cut = Fixture::filled();
     let mut lines = cut.lines();
@@ -1223,6 +1241,13 @@ fn a_verifier_written_from_the_document_agrees() {
         let gone = [&log.as_bytes()[..bytes.len()], &log.as_bytes()[bytes.len() + left + 1..]].concat();
         vectors.push(vector(&dir, &format!("torn_{left}_removed"), &gone, &[]));
     }
+    // A record that stands there again is none of those fragments, whatever the next append says of it.
+    let mut again = Fixture::filled();
+    let line = again.lines()[4].clone();
+    fs::write(again.path(), text(&again.lines()) + &line + "\n").unwrap();
+    again.append().unwrap();
+    vectors.push(vector(&dir, "repeated_and_described", &fs::read(again.path()).unwrap(), &[]));
+    assert!(!vectors.last().unwrap().1.is_ok());
     let (dirs, reports): (Vec<PathBuf>, Vec<Report>) = vectors.into_iter().unzip();
     let verdicts = independent(&dirs);
     assert_eq!(verdicts.len(), dirs.len());

@@ -66,6 +66,9 @@ impl Place {
     }
 }
 
+/// Most files of one device; who names one higher gets no say in what ours are called.
+const MAX_GENERATION: u64 = 1 << 32;
+
 /// A file that is named like a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFile {
@@ -75,6 +78,8 @@ pub struct LogFile {
     pub generation: u64,
     /// The file.
     pub path: PathBuf,
+    /// Its size in bytes when it was found.
+    pub size: u64,
 }
 
 /// The logs in a directory by device and age; none if there is no such
@@ -89,9 +94,11 @@ pub fn logs_in(directory: &Path) -> Result<Vec<LogFile>, Error> {
     };
     let mut logs = Vec::new();
     for entry in entries {
-        let name = entry.map_err(Error::Read)?.file_name();
+        let entry = entry.map_err(Error::Read)?;
+        let name = entry.file_name();
         let Some((device, generation)) = name.to_str().and_then(from_file_name) else { continue };
-        logs.push(LogFile { device, generation, path: directory.join(name) });
+        let size = entry.metadata().map_or(0, |metadata| metadata.len());
+        logs.push(LogFile { device, generation, path: directory.join(name), size });
     }
     logs.sort_by(|a, b| (&a.device, a.generation).cmp(&(&b.device, b.generation)));
     Ok(logs)
@@ -102,7 +109,7 @@ fn from_file_name(name: &str) -> Option<(Option<String>, u64)> {
     let (device, generation) = match stem.split_once('.') {
         None => (stem, 1),
         Some((_, number)) if number.starts_with(['0', '+']) => return None,
-        Some((device, number)) => (device, number.parse().ok().filter(|n| *n > 1)?),
+        Some((device, number)) => (device, number.parse().ok().filter(|n| (2..MAX_GENERATION).contains(n))?),
     };
     match device {
         "_" => Some((None, generation)),
@@ -129,6 +136,8 @@ mod tests {
             ("_.jsonl", Some((None, 1))),
             ("_.12.jsonl", Some((None, 12))),
             ("laptop.1.jsonl", None),
+            ("laptop.4294967296.jsonl", None),
+            ("laptop.18446744073709551615.jsonl", None),
             ("laptop.02.jsonl", None),
             ("laptop.2.3.jsonl", None),
             ("Laptop.jsonl", None),

@@ -11,7 +11,7 @@ use super::lines::{Line, Reader, next_line};
 use super::scan::Fields;
 use super::state::State;
 use super::walk::Walk;
-use super::{BEGIN, Error, Place, Record, Tampering};
+use super::{BEGIN, EpochKey, Error, Place, Record, Tampering};
 use crate::crypto::Hash;
 use crate::store;
 
@@ -92,7 +92,7 @@ pub fn verify_with(
     };
     let mut left: Vec<(usize, Anchor)> = expect.anchors.iter().cloned().enumerate().collect();
     let (mut anchored, mut earlier) = (Vec::new(), Vec::new());
-    let beginnings = logs.iter().skip(1).chain(std::iter::once(&newest)).map(|files| beginning(files));
+    let beginnings = logs.iter().skip(1).chain(std::iter::once(&newest)).map(beginning);
     let beginnings = beginnings.collect::<Result<Vec<_>, Error>>()?;
     for (files, next) in logs.into_iter().zip(beginnings) {
         let mut anchors: Vec<Anchor> = left.iter().map(|(_, anchor)| anchor.clone()).collect();
@@ -104,7 +104,11 @@ pub fn verify_with(
         let met: Vec<usize> = report.anchored.iter().filter_map(|n| left.get(*n)).map(|(n, _)| *n).collect();
         left.retain(|(n, _)| !met.contains(n));
         anchored.extend(met);
-        let was_known = next.is_some_and(|next| next.overrides.iter().any(|what| what.starts_with("tampering:")));
+        // Whoever can write to a shared directory can put a log there that says so.
+        let was_known = next.is_some_and(|next| {
+            next.overrides.iter().any(|what| what.starts_with("tampering:"))
+                && (state.is_some() || is_certified(&next, expect))
+        });
         earlier.extend(report.findings.into_iter().filter_map(|finding| of_earlier(finding, ends_there, was_known)));
     }
     let mut anchors: Vec<Anchor> = left.iter().map(|(_, anchor)| anchor.clone()).collect();
@@ -139,6 +143,13 @@ fn of_earlier(finding: Finding, ends_there: bool, was_known: bool) -> Option<Fin
         detail
     };
     Some(Finding { kind, detail, ..finding })
+}
+
+/// Whether the device vouches for the key in the first record of a log.
+fn is_certified(first: &Record, expect: &Expect<'_>) -> bool {
+    let Some((key, certificate)) = first.key.zip(first.certificate) else { return false };
+    let epoch_key = EpochKey { vault: expect.vault, device: expect.device.map(str::to_owned), epoch: 1, key };
+    expect.signing_keys.iter().any(|by| epoch_key.is_certified_by(by, &certificate))
 }
 
 /// The first record of a log.

@@ -67,15 +67,17 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Re
     }
     let archives = if args.log.is_empty() { Vec::new() } else { directories(cx, opened, &args.log)? };
     let own_directory = cx.audit_place(&vault.id(), None).directory;
-    let mut devices: Vec<Option<String>> = Vec::new();
+    let (mut devices, mut bytes): (Vec<Option<String>>, u64) = (Vec::new(), 0);
     for directory in std::iter::once(&own_directory).chain(&archives) {
-        devices.extend(audit::logs_in(directory)?.into_iter().map(|log| log.device));
+        let logs = audit::logs_in(directory)?;
+        bytes += logs.iter().map(|log| log.size).sum::<u64>();
+        devices.extend(logs.into_iter().map(|log| log.device));
     }
     // A log that is gone is missed where this device's own state or an anchor knows of it.
     devices.extend(opened.memory.borrow().device().map(|device| Some(device.to_string())));
     devices.sort_unstable();
     devices.dedup();
-    let mut progress = Progress::new();
+    let mut progress = Progress::new(bytes);
     for device in devices {
         let name = device.as_ref().and_then(|name| name.parse::<vault::DeviceName>().ok());
         let keys: Vec<_> = name
@@ -198,11 +200,12 @@ struct Progress {
     began: Instant,
     said: Duration,
     bytes: u64,
+    of: u64,
 }
 
 impl Progress {
-    fn new() -> Self {
-        Self { began: Instant::now(), said: Duration::from_millis(750), bytes: 0 }
+    fn new(of: u64) -> Self {
+        Self { began: Instant::now(), said: Duration::from_millis(750), bytes: 0, of }
     }
 
     fn show(&mut self, ui: &mut Ui, bytes: u64) {
@@ -210,14 +213,39 @@ impl Progress {
         let took = self.began.elapsed();
         if took >= self.said + Duration::from_millis(250) {
             self.said = took;
-            let rate = self.bytes as f64 / took.as_secs_f64() / 1e6;
-            ui.progress(&format!("verified {} MB, {rate:.0} MB/s", self.bytes / 1_000_000));
+            ui.progress(&progress_text(self.bytes, self.of));
         }
     }
 
     fn end(&self, ui: &mut Ui) {
         if self.said >= Duration::from_secs(1) {
             ui.progress("");
+        }
+    }
+}
+
+/// A bar and numbers; an archive may be read twice, and a log grow meanwhile.
+fn progress_text(bytes: u64, of: u64) -> String {
+    const CELLS: u64 = 20;
+    let done = bytes.min(of);
+    let cells = (done * CELLS).checked_div(of).unwrap_or(CELLS);
+    let bar: String = (0..CELLS).map(|cell| if cell < cells { '█' } else { '·' }).collect();
+    format!("verifying {bar} {} of {} MB", done / 1_000_000, of / 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::progress_text;
+
+    #[test]
+    fn a_bar_shows_how_far_it_is() {
+        for (bytes, of, want) in [
+            (0, 40_000_000, "verifying ···················· 0 of 40 MB"),
+            (20_000_000, 40_000_000, "verifying ██████████·········· 20 of 40 MB"),
+            (50_000_000, 40_000_000, "verifying ████████████████████ 40 of 40 MB"),
+            (0, 0, "verifying ████████████████████ 0 of 0 MB"),
+        ] {
+            assert_eq!(progress_text(bytes, of), want);
         }
     }
 }
