@@ -197,7 +197,7 @@ fn read_sheet(
     let section = &sections[0];
     let key = cx.unlock(opened, actor, section)?;
     let used = Use::of("edit", section, section.names().map(str::to_owned).collect());
-    let (sheet, ..) = cx.with_use(opened, actor, &used, || {
+    let (sheet, ..) = cx.with_use(ui, opened, actor, &used, || {
         let mut sheet = Sheet::default();
         for secret in section.secrets() {
             let (name, secret) = secret?;
