@@ -4,12 +4,15 @@
 //! 64 bits little-endian; integers are parts of 8 bytes little-endian; text is
 //! UTF-8; ids and hashes are their raw 32 bytes.
 
+mod aead;
 mod hash;
 mod identity_key;
 mod random;
 mod sealed;
 mod sign;
 mod value;
+#[cfg(test)]
+mod vectors;
 mod wrap;
 
 pub use hash::{Hash, Hasher};

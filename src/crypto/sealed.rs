@@ -1,10 +1,9 @@
 //! An identity sealed with a passphrase: Argon2id (RFC 9106), then XChaCha20-Poly1305.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use chacha20poly1305::aead::{AeadInPlace, KeyInit};
-use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::aead::{Aead, NONCE, NotAuthentic};
 use super::{Error, IdentityKey, PublicKey, Recipient, length_prefixed};
 use crate::secret_value::SecretValue;
 
@@ -62,7 +61,7 @@ impl KdfCost {
     }
 
     /// `Argon2id(passphrase, salt, m, t, p)`, 32 bytes, version 0x13, no secret, no associated data.
-    fn derive(self, passphrase: &SecretValue, salt: &[u8; 16]) -> Zeroizing<[u8; 32]> {
+    pub(super) fn derive(self, passphrase: &SecretValue, salt: &[u8; 16]) -> Zeroizing<[u8; 32]> {
         let params = Params::new(self.memory_kib, self.passes, self.lanes, Some(32)).expect("cost is within bounds");
         // The crate does not wipe its work memory, so it works in ours.
         let mut memory = vec![Block::default(); params.block_count()];
@@ -88,15 +87,13 @@ impl SealedIdentity {
     /// # Errors
     /// [`Error::Random`].
     pub fn seal(identity: &IdentityKey, passphrase: &SecretValue) -> Result<Self, Error> {
-        let (cost, salt, nonce) = (KdfCost::STANDARD, super::random()?, super::random::<24>()?);
+        let (cost, salt, nonce) = (KdfCost::STANDARD, super::random()?, super::random::<NONCE>()?);
         let associated = associated(cost, &salt, &identity.recipient(), &identity.signing_key().public());
         let mut sealed = [0; 72];
         sealed[..24].copy_from_slice(&nonce);
         sealed[24..56].copy_from_slice(identity.secret());
         let key = cost.derive(passphrase, &salt);
-        let tag = XChaCha20Poly1305::new(key.as_slice().into())
-            .encrypt_in_place_detached(XNonce::from_slice(&nonce), &associated, &mut sealed[24..56])
-            .expect("32 bytes are far below the limit");
+        let tag = Aead::new(&key).seal(&nonce, &associated, &mut sealed[24..56]);
         sealed[56..].copy_from_slice(&tag);
         Ok(Self { cost, salt, sealed })
     }
@@ -115,14 +112,11 @@ impl SealedIdentity {
         let key = self.cost.derive(passphrase, &self.salt);
         let mut secret = Zeroizing::new([0; 32]);
         secret.copy_from_slice(&self.sealed[24..56]);
-        XChaCha20Poly1305::new(key.as_slice().into())
-            .decrypt_in_place_detached(
-                XNonce::from_slice(&self.sealed[..24]),
-                &associated,
-                secret.as_mut_slice(),
-                Tag::from_slice(&self.sealed[56..]),
-            )
-            .map_err(|_| Error::SealDoesNotOpen)?;
+        let (nonce, tag) = (self.sealed.first_chunk(), self.sealed.last_chunk());
+        let (nonce, tag) = nonce.zip(tag).ok_or(Error::SealDoesNotOpen)?;
+        Aead::new(&key)
+            .open(nonce, &associated, secret.as_mut_slice(), tag)
+            .map_err(|NotAuthentic| Error::SealDoesNotOpen)?;
         let identity = IdentityKey::from_secret(secret)?;
         if identity.recipient() != *recipient || identity.signing_key().public() != *signing_key {
             return Err(Error::SealDoesNotOpen);
@@ -184,23 +178,5 @@ mod tests {
         assert_eq!(damaged.open(&pass, &recipient, &signing).unwrap_err(), Error::SealDoesNotOpen);
         let other = IdentityKey::generate().unwrap();
         assert_eq!(sealed.open(&pass, &other.recipient(), &signing).unwrap_err(), Error::SealDoesNotOpen);
-    }
-
-    #[test]
-    fn argon2id_test_vector_of_rfc_9106_runs_through_the_same_crate() {
-        // RFC 9106 §5.3: m = 32, t = 3, p = 4, with secret and associated data.
-        let params = argon2::ParamsBuilder::new()
-            .m_cost(32)
-            .t_cost(3)
-            .p_cost(4)
-            .data(argon2::AssociatedData::new(&[4; 12]).unwrap())
-            .output_len(32)
-            .build()
-            .unwrap();
-        let argon = Argon2::new_with_secret(&[3; 8], Algorithm::Argon2id, Version::V0x13, params).unwrap();
-        let mut out = [0; 32];
-        argon.hash_password_into(&[1; 32], &[2; 16], &mut out).unwrap();
-        let hex: String = out.iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(hex, "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659");
     }
 }

@@ -1,21 +1,18 @@
-//! Sealing and opening values: XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha §2).
+//! Sealing and opening values.
 
-use chacha20poly1305::aead::{AeadInPlace, KeyInit};
-use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
+use super::aead::{Aead, NONCE, NotAuthentic, TAG};
 use super::{DataKey, Error, Hash, length_prefixed};
 use crate::secret_value::SecretValue;
 
-const NONCE: usize = 24;
-const TAG: usize = 16;
 /// Plaintexts are padded to a multiple of this many bytes, so that the file
 /// shows sizes only in steps of 64 bytes.
 const STEP: usize = 64;
 
 /// `HKDF-SHA256(data key, salt = vault id, info = LP("vault/v1/value", profile, epoch))`.
 pub struct ValueKey {
-    cipher: XChaCha20Poly1305,
+    cipher: Aead,
     /// `LP("vault/v1/value", id, profile, epoch)`: what the associated data of
     /// every value of this profile and epoch begins with.
     context: Vec<u8>,
@@ -42,7 +39,7 @@ impl ValueKey {
         let info = length_prefixed(&[b"vault/v1/value", profile.as_bytes(), &epoch]);
         let key = super::hkdf(data_key.bytes(), Some(id.as_bytes()), &info);
         Self {
-            cipher: XChaCha20Poly1305::new(key.as_slice().into()),
+            cipher: Aead::new(&key),
             context: length_prefixed(&[b"vault/v1/value", id.as_bytes(), profile.as_bytes(), &epoch]),
         }
     }
@@ -65,10 +62,7 @@ impl ValueKey {
         out.extend_from_slice(value.reveal());
         out.push(0x80);
         out.resize(NONCE + padded, 0);
-        let tag = self
-            .cipher
-            .encrypt_in_place_detached(XNonce::from_slice(&nonce), &self.associated(binding), &mut out[NONCE..])
-            .expect("a value of at most 1 MiB is far below the limit of 256 GiB");
+        let tag = self.cipher.seal(&nonce, &self.associated(binding), &mut out[NONCE..]);
         out.extend_from_slice(&tag);
         SealedValue(out)
     }
@@ -78,17 +72,12 @@ impl ValueKey {
     /// # Errors
     /// [`Error::ValueDoesNotOpen`]: another key, name, version, or a changed byte.
     pub fn open(&self, binding: Binding<'_>, sealed: &SealedValue) -> Result<SecretValue, Error> {
-        let (nonce, rest) = sealed.0.split_at(NONCE);
-        let (ciphertext, tag) = rest.split_at(rest.len() - TAG);
+        let (nonce, rest) = sealed.0.split_first_chunk().ok_or(Error::ValueDoesNotOpen)?;
+        let (ciphertext, tag) = rest.split_last_chunk().ok_or(Error::ValueDoesNotOpen)?;
         let mut plain = Zeroizing::new(ciphertext.to_vec());
         self.cipher
-            .decrypt_in_place_detached(
-                XNonce::from_slice(nonce),
-                &self.associated(binding),
-                &mut plain,
-                Tag::from_slice(tag),
-            )
-            .map_err(|_| Error::ValueDoesNotOpen)?;
+            .open(nonce, &self.associated(binding), &mut plain, tag)
+            .map_err(|NotAuthentic| Error::ValueDoesNotOpen)?;
         let end = plain.iter().rposition(|&b| b != 0).ok_or(Error::ValueDoesNotOpen)?;
         if plain[end] != 0x80 || (end / STEP + 1) * STEP != plain.len() {
             return Err(Error::ValueDoesNotOpen);

@@ -103,8 +103,7 @@ impl WrappedKey {
         epoch: u64,
         commitment: &Commitment,
     ) -> Result<DataKey, Error> {
-        let body = age::decrypt(identity.age(), &self.0).map_err(|_| Error::GrantDoesNotOpen)?;
-        let body = Zeroizing::new(body);
+        let body = self.body(identity)?;
         let mut key = Zeroizing::new([0; 32]);
         if body.len() != key.len() {
             return Err(Error::GrantDoesNotOpen);
@@ -113,6 +112,11 @@ impl WrappedKey {
         let key = DataKey(key);
         let same: bool = key.commitment(profile, epoch).0.ct_eq(&commitment.0).into();
         if same { Ok(key) } else { Err(Error::Commitment) }
+    }
+
+    /// The plaintext of the age file.
+    pub(super) fn body(&self, identity: &IdentityKey) -> Result<Zeroizing<Vec<u8>>, Error> {
+        age::decrypt(identity.age(), &self.0).map(Zeroizing::new).map_err(|_| Error::GrantDoesNotOpen)
     }
 }
 
