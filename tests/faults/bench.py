@@ -37,7 +37,7 @@ class Bench:
 
     def __init__(self, vault: str, base: Path, nobody: bool = False):
         self.root = Path(tempfile.mkdtemp(prefix="bench-", dir=base)).resolve()
-        self.vault, self.tree, self.nobody, self.mounts = vault, Tree(self.root), nobody, []
+        self.vault, self.tree, self.nobody, self.mounts, self.images = vault, Tree(self.root), nobody, [], []
         for name in ("work", "home", "tmp", "run"):
             (self.root / name).mkdir(mode=0o700)
         if nobody:
@@ -126,12 +126,28 @@ class Bench:
         if self.nobody:
             os.chown(directory, NOBODY, NOBODY)
 
+    def ext4(self, directory: Path, size: int) -> None:
+        """A journalled file system of `size` bytes at `directory`, in a file beside the tree, until the bench is closed."""
+        needs("mkfs.ext4")
+        image = self.root.with_name(self.root.name + ".img")
+        self.images.append(image)
+        with open(image, "wb") as file:
+            file.truncate(size)
+        # Nothing kept back for root, who would otherwise never meet a full disk.
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", image], check=True, capture_output=True)
+        done = subprocess.run(["mount", "-o", "loop", image, directory], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Skip("cannot mount: " + done.stderr.strip())
+        self.mounts.append(directory)
+
     def remount(self, directory: Path, option: str) -> None:
         subprocess.run(["mount", "-o", f"remount,{option}", directory], check=True, capture_output=True)
 
     def close(self) -> None:
         for directory in reversed(self.mounts):
             subprocess.run(["umount", "-l", directory], check=False, capture_output=True)
+        for image in self.images:
+            image.unlink(missing_ok=True)
         shutil.rmtree(self.root, ignore_errors=True)
 
 

@@ -92,6 +92,19 @@ def full_disk_under_the_vault(bench: Bench) -> None:
     """Row 8: with growing values, the old vault stays, exit is not 0, no temporary is left."""
     needs_root()
     bench.tmpfs(bench.work, "512k")
+    grow_until_full(bench)
+
+
+def full_ext4_under_the_vault(bench: Bench) -> None:
+    """Row 8: the same on a file system with a journal, which gives its blocks late."""
+    needs_root()
+    bench.ext4(bench.work, 4 << 20)
+    fill(bench.work, 320 << 10)
+    (bench.work / "filler").rename(bench.work / "other")
+    grow_until_full(bench)
+
+
+def grow_until_full(bench: Bench) -> None:
     bench.init()
     value, refused = b"x", 0
     bench.set("TOKEN", value)
@@ -368,7 +381,7 @@ def permissions(bench: Bench) -> None:
         bench.refused("get", "TOKEN", status=(4, 8), says="belongs to another user")
 
 
-CHECKS = [order_of_every_change, order_of_records, full_disk_under_the_vault, full_disk_under_the_log,
-          file_size_limit, torn_record, links, permissions]
+CHECKS = [order_of_every_change, order_of_records, full_disk_under_the_vault, full_ext4_under_the_vault,
+          full_disk_under_the_log, file_size_limit, torn_record, links, permissions]
 # As uid 65534: for root a read-only directory is none.
 ORDINARY = [read_only_project, read_only_mount, read_only_state, read_only_state_mount]

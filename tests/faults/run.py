@@ -16,19 +16,18 @@ from pathlib import Path
 import bench
 import disk
 import hostile
+import private
 import rotations
 import scenarios
+import team
 import together
 from bench import Bench, Skip
 from sweep import sweep
 
-# Of the points of a scenario, each Nth in a quick run.
-QUICK = 6
-# A rotation goes through many stages, and ending it takes longer than running it. A prime, so that
-# a sample has every kind of fault.
+# Of the points of a scenario, each Nth in a quick run; a prime, so that a sample has every kind of fault.
+QUICK = 7
+# A rotation goes through many stages, and ending it takes longer than running it.
 QUICK_ROTATION = 61
-# Key derivation at each point; `init` has all the other calls.
-SLOW = {"init-recovery": 4}
 ALLOWED = Path(__file__).with_name("not_run.txt")
 
 
@@ -75,10 +74,11 @@ def main() -> int:
     vault = str(Path(options.vault).resolve())
     base = Path(tempfile.mkdtemp(prefix="vault-faults-", dir=options.base))
     os.chmod(base, 0o755)
-    chosen = [(check, nobody) for module in (disk, together, hostile)
+    chosen = [(check, nobody) for module in (disk, together, hostile, private)
               for checks, nobody in ((module.CHECKS, False), (module.ORDINARY, True)) for check in checks
               if not options.only or check.__name__ in options.only]
-    swept = [scenario for scenario in (*scenarios.scenarios(vault), *rotations.scenarios(vault)) if not options.only or scenario.name in options.only]
+    everything = (*scenarios.scenarios(vault), *rotations.scenarios(vault), *team.scenarios(vault))
+    swept = [scenario for scenario in everything if not options.only or scenario.name in options.only]
     if not chosen and not swept:
         parser.error("no such scenario: " + ", ".join(options.only or ["none"]))
     passed = failed = left_out = points = 0
@@ -91,8 +91,8 @@ def main() -> int:
             passed, failed, left_out = passed + (verdict == "ok"), failed + (verdict == "FAIL"), left_out + (verdict == "not run")
     for scenario in swept:
         began = time.monotonic()
-        quick = QUICK_ROTATION if scenario.name.startswith("rotate-") else QUICK
-        every = SLOW.get(scenario.name, 1) * (quick if options.quick else 1)
+        quick = QUICK_ROTATION if scenario.name.startswith("rotate-") else QUICK ** scenario.rate
+        every = quick if options.quick else 1
         scenario.patience *= options.slow
         try:
             outcome = sweep(scenario, options.jobs, every=every, base=base)

@@ -1,6 +1,7 @@
 """The commands of vault that are killed and failed at every system call (rows 7, 9, 21, 31)."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -35,6 +36,21 @@ def contents(vault: str, tree: Tree) -> object:
     return tuple(held)
 
 
+def stages(vault: str, tree: Tree) -> object:
+    """As `contents`, with the stages of every version."""
+    shown = []
+    for secret in json.loads(tree.output([vault, "list", "--json"])):
+        facts = json.loads(tree.output([vault, "show", secret["name"], "--json"]))
+        shown.append((secret["name"], facts["rotate_every"], tuple((each["version"], each["stage"]) for each in facts["earlier"])))
+    return contents(vault, tree), tuple(shown)
+
+
+def epochs(vault: str, tree: Tree) -> object:
+    """As `contents`, with the number of each profile's key."""
+    text = (tree.work / "vault.toml").read_text()
+    return contents(vault, tree), tuple(re.findall(r"^\[profile\.(\w+)\]\nepoch = (\d+)$", text, re.M))
+
+
 def records(tree: Tree) -> list[dict]:
     """The records of every log in the tree, in order; the end may be torn."""
     found = []
@@ -61,6 +77,7 @@ def scenarios(vault: str) -> list[Scenario]:
     """All of them, for the binary at `vault`."""
     init = [vault, "init", "--member", "alice", "--device", "laptop"]
     started = [init, ["sh", "-c", f"printf {OLD.decode()} | '{vault}' set OLD -"]]
+    again_set = ["sh", "-c", f"printf again | '{vault}' set OLD -"]
     then = {"then": [vault, "set", "OTHER", "-"], "then_stdin": b"other-value"}
 
     def scenario(name: str, command: list[str], **more) -> Scenario:
@@ -86,13 +103,22 @@ def scenarios(vault: str) -> list[Scenario]:
     ran = ["sh", "-c", "test -n \"$OLD\" && : >ran"]
     found = [
         scenario("init", init, setup=[], **founding),
-        scenario("init-recovery", [*init, "--recovery-file", "{home}/code"], setup=[], **founding),
+        scenario("init-recovery", [*init, "--recovery-file", "{home}/code"], setup=[], rate=2, **founding),
         scenario("init-again", init, setup=[init, ["rm", "vault.toml"]], **founding),
         scenario("set-new", [vault, "set", "TOKEN", "-"], stdin=CANARY),
         scenario("set-existing", [vault, "set", "OLD", "-"], stdin=CANARY),
         scenario("set-metadata", [vault, "set", "OLD", "--owner", "bob", "--rotate-every", "30d"]),
         scenario("rm", [vault, "rm", "OLD"]),
         scenario("import", [vault, "import"], prepare=dotenv, plaintext=["work/.env"]),
+        scenario("mv", [vault, "mv", "OLD", "TOKEN"], rate=2),
+        scenario("cp", [vault, "cp", "OLD", "--to", "prod"], setup=[*started, [vault, "profile", "add", "prod"]], rate=2),
+        scenario("restore", [vault, "restore", "OLD", "--version", "1"], setup=[*started, again_set], rate=2),
+        scenario("expose", [vault, "expose", "OLD", "--why", "seen in a paste"], rate=2),
+        scenario("profile-set", [vault, "profile", "set", "default", "--rotate-every", "30d"], rate=2,
+                 states=lambda tree: stages(vault, tree)),
+        scenario("profile-rm", [vault, "profile", "rm", "prod"], setup=[*started, [vault, "profile", "add", "prod"]], rate=2),
+        scenario("rekey", [vault, "profile", "rekey", "default"], rate=2, states=lambda tree: epochs(vault, tree)),
+        scenario("checkpoint", [vault, "audit", "checkpoint"], changes=False, rate=2),
         scenario("profile-add", [vault, "profile", "add", "prod"]),
         scenario("trust", ["env", "VLT_VAULT_ID={id}", vault, "trust"], setup=[*started, forget], states=trusted,
                  then=["env", "VLT_VAULT_ID={id}", vault, "set", "OTHER", "-"]),

@@ -61,12 +61,13 @@ class Tree:
         } | {name: self.fill(value) for name, value in self.extra.items()}
 
     def fill(self, text: str) -> str:
-        """Replaces {work}, {home}, {tmp} and {run}, and {id} by the id of the vault in {work}."""
+        """Replaces {work}, {home}, {tmp} and {run}; {id} by the id of the vault in {work}; {text:FILE} by what stands in
+        a file of the tree."""
         for name in ("work", "home", "tmp", "run"):
             text = text.replace("{%s}" % name, str(self.root / name))
         if "{id}" in text:
             text = text.replace("{id}", (self.work / "vault.toml").read_text().split('"')[1])
-        return text
+        return re.sub(r"\{text:([^}]+)\}", lambda match: (self.root / match[1]).read_text().strip(), text)
 
     def run(self, command: list[str], stdin: bytes = b"", prefix: tuple[str, ...] = (),
             timeout: float = COMMAND_TIMEOUT) -> subprocess.CompletedProcess:
@@ -121,6 +122,7 @@ class Scenario:
     alone: bool = False  # only calls of the command itself, not of the programs that it starts
     changes: bool = True  # False: the command uses something, and `states` stays the same
     prints: bool = False  # True: to print a canary is the purpose of the command
+    rate: int = 1  # a quick run tries each Nth point, or each N to this power where it is much like another
     admits: bytes = b""  # words in a warning after which exit 0 is right although a flush failed
     check: Callable[[Tree, subprocess.CompletedProcess], str | None] | None = None  # what else is wrong after a fault
 

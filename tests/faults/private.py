@@ -1,0 +1,248 @@
+"""What a running vault shows of itself: core dumps, its memory, sockets (rows 20 and 35)."""
+
+import ctypes
+import hashlib
+import hmac
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench import Bench, Skip, needs, needs_root
+from together import every_command, stopped_inside
+
+CANARY = b"canary-5d1f9e77c3"
+PASSPHRASE = b"canary-passphrase-77c3"
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+TRACEME, PEEK, CONT, ATTACH, SETOPTIONS = 0, 2, 7, 16, 0x4200
+EXITKILL, TRACEEXIT, EVENT_EXIT = 0x100000, 0x40, 6
+
+# Run as another process of the same user: attaches, and reads what /proc shows of the other's memory.
+INTRUDER = """
+import ctypes, os, sys
+pid, libc = int(sys.argv[1]), ctypes.CDLL(None, use_errno=True)
+got = []
+if libc.ptrace(16, pid, None, None) == 0:
+    got.append("ptrace")
+for name in ("mem", "environ", "maps", "auxv"):
+    try:
+        with open(f"/proc/{pid}/{name}", "rb") as file:
+            if name == "mem":
+                file.seek(1 << 20)
+            got += [name] if name == "mem" or file.read(64) else []
+    except OSError:
+        pass
+print(*got)
+"""
+
+
+def trace(request: int, pid: int, data: int = 0) -> None:
+    LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    if LIBC.ptrace(request, pid, None, data or None) == -1:
+        raise OSError(ctypes.get_errno(), "ptrace")
+
+
+def memory_of(pid: int) -> bytes:
+    """Everything that a stopped process can write to."""
+    found = []
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            area, mode = line.split()[:2]
+            if mode.startswith("rw") and "[vvar" not in line:
+                start, end = (int(part, 16) for part in area.split("-"))
+                try:
+                    memory.seek(start)
+                    found.append(memory.read(end - start))
+                except OSError:
+                    pass
+    return b"\0".join(found)
+
+
+def at_its_end(bench: Bench, command: list[str], stdin: bytes) -> tuple[int, bytes]:
+    """Runs vault and stops it on its way out; its status, and its memory as it leaves it."""
+    with tempfile.TemporaryFile() as given:
+        given.write(stdin)
+        given.seek(0)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.dup2(given.fileno(), 0)
+                for fd in (1, 2):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), fd)
+                os.chdir(bench.work)
+                trace(TRACEME, 0)
+                os.execve(bench.vault, [bench.vault, *command], bench.tree.environment)
+            finally:
+                os._exit(99)
+    os.waitpid(pid, 0)
+    trace(SETOPTIONS, pid, EXITKILL | TRACEEXIT)
+    memory, deliver = b"", 0
+    while True:
+        trace(CONT, pid, deliver)
+        _, status = os.waitpid(pid, 0)
+        if not os.WIFSTOPPED(status):
+            return os.waitstatus_to_exitcode(status), memory
+        deliver = 0
+        if status >> 16 == EVENT_EXIT:
+            memory = memory_of(pid)
+        elif os.WSTOPSIG(status) != signal.SIGTRAP:
+            deliver = os.WSTOPSIG(status)
+
+
+def private_keys(bench: Bench) -> dict[str, bytes]:
+    """What must not be found of the identity: its text, its 32 bytes, and the signing key made of them."""
+    line = next(line for line in (bench.home / ".config/vault/identity").read_text().splitlines() if line.startswith("AGE-"))
+    digits = ["qpzry9x8gf2tvdw0s3jn54khce6mua7l".index(letter) for letter in line.rsplit("1", 1)[1].lower()[:-6]]
+    number = 0
+    for digit in digits:
+        number = number << 5 | digit
+    secret = (number >> (5 * len(digits) - 256)).to_bytes(32)
+    label = b"vault/v1/sign"
+    extracted = hmac.digest(bytes(32), secret, "sha256")
+    seed = hmac.digest(extracted, len(label).to_bytes(8, "little") + label + b"\1", "sha256")
+    return {"the text of the identity": line.encode()[16:56], "the identity": secret, "the signing key": seed,
+            "the expanded signing key": hashlib.sha512(seed).digest()[:32]}
+
+
+def memory_after_use(bench: Bench) -> None:
+    """Row 20: at its end a vault holds no value, no passphrase and no private key any more."""
+    needs_root()
+    bench.init()
+    bench.set("TOKEN", CANARY)
+    bench.set("OTHER", CANARY + b"-2")
+    (bench.work / ".env").write_bytes(b"FROM_FILE=" + CANARY + b"-3\n")
+    keys = private_keys(bench)
+    left = []
+    for command, stdin, status in [
+        (["get", "TOKEN"], b"", 0), (["get", "TOKEN", "--json"], b"", 0), (["set", "TOKEN", "-"], CANARY + b"-new", 0), (["import"], b"", 0), (["export"], b"", 0),
+        (["verify"], b"", 0), (["exec", "--", "nosuch-program"], b"", 127), (["rm", "OTHER"], b"", 0),
+        (["rotate", "TOKEN", "-"], CANARY + b"-rotated", 0), (["restore", "TOKEN", "--version", "1"], b"", 0),
+        (["profile", "rekey", "default"], b"", 0), (["get", "NOSUCH"], b"", 3),
+    ]:
+        ended, memory = at_its_end(bench, command, stdin)
+        assert ended == status and len(memory) > 1 << 16, f"{command}: {ended}, {len(memory)} bytes"
+        left += [f"{command[0]}: {what}" for what, secret in ({"a value": CANARY} | keys).items() if secret in memory]
+    assert not left, f"still in memory: {'; '.join(left)}"
+
+
+def stopped_at_its_input(bench: Bench, *command: str) -> subprocess.Popen:
+    """A vault that waits for a value on standard input, with a limit for core dumps that would let one happen."""
+    prefix = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups") if bench.nobody else ()
+    unlimited = lambda: resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    process = subprocess.Popen([*prefix, bench.vault, *command], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, env=bench.tree.environment, cwd=bench.work, preexec_fn=unlimited)
+    wait_for_read(process.pid, 0)
+    return process
+
+
+def wait_for_read(pid: int, descriptor: int) -> None:
+    """Until a process waits in read(2) for a descriptor."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{pid}/syscall").read_text().startswith(f"0 {descriptor:#x} "):
+                return
+        except OSError:
+            pass
+        time.sleep(0.01)
+    raise AssertionError("it never waited for its input")
+
+
+def dumps(bench: Bench) -> None:
+    """Row 20: a crash at its input, while a passphrase is derived, and with values open: no core."""
+    needs_root()
+    needs("strace")
+    (bench.home / "passphrase").write_bytes(PASSPHRASE)
+    bench.give()
+    os.chmod(bench.home / "passphrase", 0o600)
+    sealed = {"VLT_PASSPHRASE_FILE": str(bench.home / "passphrase")}
+    bench.ok("init", "--member", "alice", "--device", "laptop", "--passphrase", env=sealed)
+    bench.set("TOKEN", CANARY, env=sealed)
+    pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
+
+    def crash(pid: int, what: str) -> None:
+        os.kill(pid, signal.SIGSEGV)
+        os.kill(pid, signal.SIGCONT)
+
+    process = stopped_at_its_input(bench, "set", "NEW", "-")
+    process.stdin.write(CANARY)
+    process.stdin.flush()
+    wait_for_read(process.pid, 0)
+    crash(process.pid, "input")
+    _, status = os.waitpid(process.pid, 0)
+    assert os.WIFSIGNALED(status) and not os.WCOREDUMP(status), f"at its input: {status}; {pattern}"
+    process.returncode = 0
+
+    bench.tree.extra |= sealed
+    process = stopped_at_its_input(bench, "set", "NEW", "-")
+    process.stdin.write(CANARY)
+    process.stdin.close()
+    deadline = time.monotonic() + 20
+    resident = 0
+    while resident < 48 << 10 and time.monotonic() < deadline:
+        lines = Path(f"/proc/{process.pid}/status").read_text()
+        resident = int(next((line.split()[1] for line in lines.splitlines() if line.startswith("VmRSS")), 0))
+    assert resident >= 48 << 10, "it never took the memory of a derivation"
+    crash(process.pid, "derivation")
+    _, status = os.waitpid(process.pid, 0)
+    assert os.WIFSIGNALED(status) and not os.WCOREDUMP(status), f"in the derivation: {status}"
+    process.returncode = 0
+    cores = [str(path) for directory in (bench.work, bench.home, bench.root) for path in directory.glob("*core*")]
+    assert not cores, cores
+    for path in bench.root.rglob("*"):
+        if path.is_file() and path.name != "passphrase":
+            assert CANARY not in path.read_bytes() and PASSPHRASE not in path.read_bytes(), path
+
+
+def attaching(bench: Bench) -> None:
+    """Row 20: another process of the same ordinary user attaches to nothing and reads no memory."""
+    needs_root()
+    bench.init()
+    nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+
+    def intrude(pid: int) -> list[str]:
+        done = subprocess.run([*nobody, sys.executable, "-I", "-S", "-c", INTRUDER, str(pid)], capture_output=True, check=True)
+        return done.stdout.decode().split()
+
+    # The same intruder must get into a process that does not defend itself.
+    open_one = subprocess.Popen([*nobody, "sleep", "60"])
+    try:
+        deadline = time.monotonic() + 10
+        while b"sleep" not in Path(f"/proc/{open_one.pid}/cmdline").read_bytes().split(b"\0")[0] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        got = intrude(open_one.pid)
+        if "ptrace" not in got:
+            raise Skip(f"this system lets nobody attach to anything: {got}")
+    finally:
+        open_one.kill()
+        open_one.wait()
+    process = stopped_at_its_input(bench, "set", "NEW", "-")
+    try:
+        assert intrude(process.pid) == [], intrude(process.pid)
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        assert re.search(r"^Max core file size +0 ", limits, re.M), "the limit for core dumps is as it was"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def sockets(bench: Bench) -> None:
+    """Row 35: no command opens a socket."""
+    needs("strace")
+    environment = {"VLT_PASSPHRASE_FILE": str(bench.home / "passphrase")}
+    for command, stdin in every_command(bench):
+        with tempfile.NamedTemporaryFile("r", errors="replace") as log:
+            bench.run(*command, stdin=stdin, env=environment,
+                      prefix=("strace", "-f", "-qq", "-o", log.name, "-e", "trace=network", "-e", "signal=none"))
+            calls = [line for line in log.read().splitlines() if "+++" not in line]
+            assert not calls, f"{command[0]}: {calls[:3]}"
+
+
+CHECKS = [memory_after_use, sockets]
+ORDINARY = [dumps, attaching]

@@ -1,0 +1,66 @@
+"""The commands of the team and of merging that are killed and failed at every system call (rows 7 and 9)."""
+
+import json
+import re
+
+from scenarios import OLD, UNFOUNDED, VOLATILE, contents, epochs
+from sweep import Scenario, Tree
+
+# Of people who are no device of the tree: age-keygen made it.
+RECIPIENT = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
+# Bob has a home of his own in the same tree.
+BOB = ["env", "HOME={tmp}/bob", "XDG_CONFIG_HOME={tmp}/bob/c", "XDG_STATE_HOME={tmp}/bob/s", "VLT_VAULT_ID={id}"]
+CODE = "{home}/code"
+
+
+def members(vault: str, tree: Tree) -> object:
+    """What the vault holds, under which keys, and who is in the team."""
+    if not (tree.work / "vault.toml").exists():
+        return "no vault"
+    team = [(member["member"], member["role"], tuple(sorted(member["profiles"].items())), tuple(d["device"] for d in member["devices"]))
+            for member in json.loads(tree.output([vault, "member", "list", "--json"]))]
+    return epochs(vault, tree), tuple(team)
+
+
+def merged(vault: str, tree: Tree) -> object:
+    """The secrets of the file that git keeps for our side, which must verify; and the vault is as it was."""
+    ours = tree.work / "ours.toml"
+    tree.output(["env", "VLT_VAULT_ID={id}", vault, "verify", "--vault", str(ours)])
+    return tuple(re.findall(r"^\[profile\.default\.secret\.(\w+)\]$", ours.read_text(), re.M)), contents(vault, tree)
+
+
+def scenarios(vault: str) -> list[Scenario]:
+    """All of them, for the binary at `vault`."""
+    init = [vault, "init", "--member", "alice", "--device", "laptop"]
+    started = [init, ["sh", "-c", f"printf {OLD.decode()} | '{vault}' set OLD -"]]
+    asked = [*started, [*BOB, "sh", "-c", f"cd {{work}} && mkdir -p {{tmp}}/bob && '{vault}' join --member bob --device bob-1 "
+                        ">{tmp}/request"]]
+    approve = [vault, "member", "approve", "{text:tmp/request}"]
+    with_bob = [*asked, [*approve, "--read", "default"]]
+    coded = [[*init, "--recovery-file", CODE], *started[1:]]
+    # Each with a value of its own on the same vault; then ours is checked out.
+    branched = [*asked, [*approve, "--write", "default"], ["cp", "vault.toml", "base.toml"],
+                ["sh", "-c", f"printf ours | '{vault}' set OURS -"], ["cp", "vault.toml", "ours.toml"],
+                ["cp", "base.toml", "vault.toml"], [*BOB, "sh", "-c", f"printf theirs | '{vault}' set THEIRS -"],
+                ["mv", "vault.toml", "theirs.toml"], ["cp", "ours.toml", "vault.toml"]]
+    merge = [vault, "git", "merge", "base.toml", "ours.toml", "theirs.toml", "vault.toml"]
+
+    def scenario(name: str, command: list[str], setup: list[list[str]], **more) -> Scenario:
+        more = {"states": lambda tree: members(vault, tree), "canaries": [OLD], "volatile": VOLATILE, "rate": 2,
+                "then": [vault, "set", "OTHER", "-"], "then_stdin": b"other-value"} | more
+        return Scenario(name=name, command=command, setup=setup, **more)
+
+    return [
+        scenario("join", [*BOB, vault, "join", "--member", "bob", "--device", "bob-1"], [*started, ["mkdir", "{tmp}/bob"]],
+                 states=lambda tree: (tree.root / "tmp/bob/c/vault/identity").exists(), volatile=[*UNFOUNDED, "tmp/bob/s/*"],
+                 then=[*BOB, vault, "join", "--member", "bob", "--device", "bob-1"]),
+        scenario("approve", [*approve, "--read", "default"], asked),
+        scenario("member-add", [vault, "member", "add", "ci", "--recipient", RECIPIENT, "--read", "default"], started),
+        scenario("grant", [vault, "member", "grant", "bob", "--write", "default"], with_bob),
+        scenario("revoke", [vault, "member", "revoke", "bob", "--read", "default"], with_bob),
+        scenario("member-remove", [vault, "member", "remove", "bob"], with_bob, rate=2),
+        scenario("recovery-new", [vault, "recovery", "new", "--recovery-file", "{home}/code-2"], coded, rate=2,
+                 states=lambda tree: (members(vault, tree), (tree.work / "vault.toml").read_text().count("[[team]]")),
+                 volatile=[*VOLATILE, "home/code-2"]),
+        scenario("merge", merge, branched, states=lambda tree: merged(vault, tree), then=merge, rate=2),
+    ]
