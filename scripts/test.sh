@@ -34,6 +34,13 @@ step() {
     if "$@"; then passed+=("$name"); else failed+=("$name"); printf 'FAILED: %s\n' "$name"; fi
     printf '   (%s s)\n' "$((SECONDS - start))"
 }
+# logged NAME COMMAND…: keeps what it says for the scorecard.
+rm -rf "$target/scorecard" && mkdir -p "$target/scorecard"
+logged() {
+    local name=$1
+    shift
+    "$@" 2>&1 | tee "$target/scorecard/$name.txt"
+}
 leave_out() {
     left_out+=("$1: $2")
     printf '\n== %s\n   not run: %s\n' "$1" "$2"
@@ -59,6 +66,7 @@ missing() {
     # Debian splits this off.
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3
 }
+package+=([npm]=npm [c++]=g++ [mkfs.ext4]=e2fsprogs)
 lacking=$(missing | sort -u)
 if [ -n "$lacking" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     packages=$(for program in $lacking; do echo "${package[$program]}"; done | sort -u)
@@ -88,13 +96,14 @@ prepare_venv() {
 }
 step "python packages" prepare_venv
 export PYTHON_WITH_OPENAI=$python
+step "test vectors of age" "$python" tests/vectors/fetch_age.py "$target/cctv-age"
 
 step "cargo fmt" cargo fmt --check
 step "cargo clippy" cargo clippy --locked --all-targets -- -D warnings
 step "cargo clippy without the keyring" cargo clippy --locked --no-default-features --all-targets -- -D warnings
 RUSTDOCFLAGS="-D warnings" step "cargo doc" cargo doc --locked --no-deps
 if cargo nextest --version >/dev/null 2>&1; then
-    step "cargo nextest" cargo nextest run --locked --no-fail-fast
+    step "cargo nextest" logged nextest cargo nextest run --locked --no-fail-fast
     step "cargo test --doc" cargo test --locked --doc
 else
     step "cargo test" cargo test --locked --no-fail-fast
@@ -131,10 +140,21 @@ if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
     if [ -f tests/faults/run.py ]; then
         how=(--quick)
         $full && how=()
-        step "faults" python3 tests/faults/run.py --vault "$vault" --jobs 2 "${how[@]}"
+        step "faults" logged faults python3 tests/faults/run.py --vault "$vault" --jobs 2 "${how[@]}"
     fi
 else
     leave_out "faults" "strace is missing or may not trace"
+fi
+
+if command -v c++ >/dev/null; then
+    step "fuzz" scripts/fuzz.sh --seconds 3
+else
+    leave_out "fuzz" "a C++ compiler is missing (Debian: g++)"
+fi
+
+if [ -s "$target/scorecard/nextest.txt" ] && [ -s "$target/scorecard/faults.txt" ]; then
+    { printf 'ok %s\n' "${passed[@]}"; printf 'FAIL %s\n' "${failed[@]}"; } >"$target/scorecard/steps.txt"
+    step "scorecard" python3 tests/scorecard.py --check "$target"/scorecard/{nextest,faults,steps}.txt
 fi
 
 printf '\n%s steps passed, %s failed, %s not run, in %s s\n' \

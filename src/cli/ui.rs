@@ -12,6 +12,7 @@ use std::io::{self, IsTerminal, Write};
 
 use vault::is_hostile;
 use vault::secret_value::SecretValue;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::args::ColorChoice;
 
@@ -133,13 +134,14 @@ impl Ui {
     /// JSON, one value on a line, with no raw control or direction character in it.
     pub(crate) fn json(&mut self, value: &impl serde::Serialize) {
         // Serializing our own types to memory cannot fail: no maps with odd keys, no I/O.
-        let text = serde_json::to_string_pretty(value).unwrap_or_default();
+        let text = Zeroizing::new(serde_json::to_string_pretty(value).unwrap_or_default());
         self.json_text(&text);
     }
 
     /// Text that is JSON already.
     pub(crate) fn json_text(&mut self, text: &str) {
-        let mut out = String::with_capacity(text.len() + 1);
+        // Room for every escape, so that nothing is moved: a value may be in it.
+        let mut out = Zeroizing::new(String::with_capacity(text.len() * 3));
         for c in text.chars() {
             if c != '\n' && is_hostile(c) {
                 let mut units = [0; 2];
@@ -150,27 +152,45 @@ impl Ui {
                 out.push(c);
             }
         }
-        self.out.extend_from_slice(out.as_bytes());
-        self.out.push(b'\n');
+        self.put(out.as_bytes());
+        self.put(b"\n");
     }
 
     /// A value, byte for byte: the purpose of the command that calls this.
     pub(crate) fn value(&mut self, bytes: &[u8]) {
+        self.put(bytes);
+    }
+
+    /// Adds to what is collected, and wipes the memory that it moves out of.
+    fn put(&mut self, bytes: &[u8]) {
+        let needed = self.out.len() + bytes.len();
+        if needed > self.out.capacity() {
+            let mut moved = Vec::with_capacity(needed.max(self.out.capacity() * 2));
+            moved.extend_from_slice(&self.out);
+            std::mem::replace(&mut self.out, moved).zeroize();
+        }
         self.out.extend_from_slice(bytes);
     }
 
     /// Writes what was collected to standard output.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        let out = zeroize::Zeroizing::new(std::mem::take(&mut self.out));
+        let out = Zeroizing::new(std::mem::take(&mut self.out));
         if out.is_empty() {
             return Ok(());
         }
         if self.stdout_closed {
             return Err(rustix::io::Errno::BADF.into());
         }
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(&out)?;
-        stdout.flush()
+        // Not through the buffer of `std`, which nobody wipes.
+        let mut rest = &out[..];
+        while !rest.is_empty() {
+            match rustix::io::write(io::stdout(), rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Shows a secret that was made for the person at this terminal, quiet or not.
