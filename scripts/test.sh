@@ -152,7 +152,7 @@ else
     leave_out "fuzz" "a C++ compiler is missing (Debian: g++)"
 fi
 
-if [ -s "$target/scorecard/nextest.txt" ] && [ -s "$target/scorecard/faults.txt" ]; then
+if [ -f docs/scorecard.md ] && [ -s "$target/scorecard/nextest.txt" ] && [ -s "$target/scorecard/faults.txt" ]; then
     { printf 'ok %s\n' "${passed[@]}"; printf 'FAIL %s\n' "${failed[@]}"; } >"$target/scorecard/steps.txt"
     step "scorecard" python3 tests/scorecard.py --check "$target"/scorecard/{nextest,faults,steps}.txt
 fi

@@ -202,6 +202,7 @@ class Secretspec(Peer):
 
 class Dotenvx(Peer):
     name, program, holds = "dotenvx", "dotenvx", ".env"
+    most, why = 1_000, "setting it up takes too long"
 
     def find(self, tools):
         own = tools / "node_modules/.bin/dotenvx"

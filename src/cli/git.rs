@@ -237,7 +237,8 @@ pub(crate) fn attributes(path: &Path) -> Result<bool, store::Error> {
 #[expect(clippy::disallowed_methods, reason = "the command line is where programs are run from")]
 fn git(directory: &Path) -> Command {
     let mut command = Command::new("git");
-    command.arg("-C").arg(directory).args(["-c", "core.fsmonitor=false", "--no-pager", "--literal-pathspecs"]);
+    command.arg("-C").arg(directory).args(["--no-pager", "--literal-pathspecs"]);
+    command.args(["-c", "core.fsmonitor=false", "-c", "log.showSignature=false"]);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VLT_")) {
         command.env_remove(name);
     }
