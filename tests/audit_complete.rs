@@ -73,6 +73,9 @@ const COMMANDS: &[(&str, &[&str], Kind)] = &[
     ("identity show", &[], Silent),
     ("identity where", &[], Silent),
     ("identity move", &["file"], Silent),
+    // tests/cli/agent.rs: it leaves a process behind.
+    ("unlock", &[], Elsewhere),
+    ("lock", &[], Silent),
     // A record for each profile.
     // tests/merge_git.rs: it takes clones.
     ("git diff", &["vault.toml"], Silent),

@@ -65,7 +65,7 @@ impl Crew {
 
     fn signer(&self, who: usize) -> Signer<'_> {
         let device: DeviceName = ["alice-laptop", "bob-laptop"][who].parse().unwrap();
-        Signer { device, identity: &self.identities[who], key: self.identities[who].signing_key() }
+        Signer { device, identity: &self.identities[who] }
     }
 
     fn edit(&self, who: usize, from: &Vault, edit: impl FnOnce(&mut Transaction, &Signer<'_>)) -> Vault {

@@ -42,7 +42,8 @@ fn a_payload_is_not_printed() {
 fn an_unwrapped_error_that_quotes_a_value_is_not_printed() {
     if is_child() {
         let _original = process::harden();
-        let failed: Result<(), String> = Err(format!("could not use {CANARY}"));
+        let failed: Result<u8, _> =
+            CANARY.parse().map_err(|_: std::num::ParseIntError| format!("could not use {CANARY}"));
         std::thread::spawn(move || failed.unwrap()).join().unwrap();
     }
     says_where_and_not_what(&child("an_unwrapped_error_that_quotes_a_value_is_not_printed"));

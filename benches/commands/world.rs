@@ -85,7 +85,7 @@ pub(crate) fn name(number: usize) -> String {
 fn fill(directory: &Path, size: Size) -> Outcome<()> {
     let now = Clock::System.now();
     let identity = identity(directory)?;
-    let signer = Signer { device: "device-0".parse()?, identity: &identity, key: identity.signing_key() };
+    let signer = Signer { device: "device-0".parse()?, identity: &identity };
     let profile: ProfileName = "default".parse()?;
     let mut tx = Transaction::begin(&file(directory), &[], TIMEOUT)?;
     for number in 1..size.devices {

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::{Error, KEY_CONTEXT};
+use super::Error;
 use crate::clock::{Span, Timestamp};
-use crate::crypto::{Hash, PublicKey, Signature, SigningKey, from_base64, length_prefixed, to_base64};
+use crate::crypto::{Hash, PublicKey, Signature, SigningKey, from_base64, statement, to_base64};
+use crate::identity::{AuditKey, Unlocked};
 use crate::store;
 
 /// Records after which a key is replaced.
@@ -37,14 +38,21 @@ impl EpochKey {
     #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
         let device = self.device.as_deref().unwrap_or_default();
-        let epoch = self.epoch.to_le_bytes();
-        length_prefixed(&[KEY_CONTEXT, self.vault.as_bytes(), device.as_bytes(), &epoch, self.key.as_bytes()])
+        statement::audit_key(&self.vault, device, self.epoch, &self.key)
     }
 
     /// The certificate, made with the device's signing key.
     #[must_use]
     pub fn certify(&self, device: &SigningKey) -> Signature {
         device.sign(&self.signed_bytes())
+    }
+
+    /// The certificate, made by the device or its agent; `None` if that cannot now.
+    #[must_use]
+    pub fn certify_by(&self, device: &dyn Unlocked) -> Option<Signature> {
+        let device_name = self.device.as_deref().unwrap_or_default();
+        let key = AuditKey { vault: &self.vault, device: device_name, epoch: self.epoch, key: &self.key };
+        device.certify(&key).ok()
     }
 
     /// Whether the device of this signing key made the certificate.

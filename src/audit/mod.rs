@@ -43,8 +43,6 @@ pub use verify::{verify, verify_place, verify_with};
 
 /// The first part of everything that is signed as a record.
 const RECORD_CONTEXT: &[u8] = b"vault/v1/audit";
-/// The first part of what a device signs to vouch for the key of an epoch.
-const KEY_CONTEXT: &[u8] = b"vault/v1/audit-key";
 /// The first part of what a checkpoint signs.
 const CHECKPOINT_CONTEXT: &[u8] = b"vault/v1/audit-checkpoint";
 

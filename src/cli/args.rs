@@ -27,7 +27,11 @@ pub(crate) struct Globals {
     pub(crate) vault: Option<PathBuf>,
 
     /// Use this profile [env: VLT_PROFILE] [default: default]
-    #[arg(long, short, global = true, value_name = "NAME", help_heading = "Everywhere")]
+    #[arg(long = "profile", short = 'p', global = true, value_name = "NAME", help_heading = "Everywhere")]
+    pub(crate) profiles: Vec<ProfileName>,
+
+    /// The profile, for commands that are about one: all but `unlock`.
+    #[arg(skip)]
     pub(crate) profile: Option<ProfileName>,
 
     /// Unlock with this identity file [env: VLT_IDENTITY_FILE]

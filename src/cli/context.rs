@@ -8,13 +8,14 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use vault::audit;
 use vault::clock::{Clock, Timestamp};
 use vault::config::{self, Directories, Known, Overdue, Place, Places, Rollback, Settings, Variables};
-use vault::crypto::{Hash, IdentityKey, ValueKey};
+use vault::crypto::{Hash, ValueKey};
 use vault::exec::process::Original;
-use vault::secret_value::SecretValue;
+use vault::identity::Unlocked;
 use vault::{DeviceName, Effective, Memory, ProfileName, SecretName, Section, Vault, store};
 
 use super::args::Globals;
@@ -42,7 +43,7 @@ pub(crate) struct Context {
     pub(super) acting: RefCell<Option<DeviceName>>,
     /// The identity, for commands of several steps: a passphrase is asked for once,
     /// and the descriptor it may come from can be read only once.
-    kept_identity: RefCell<Option<SecretValue>>,
+    kept_identity: RefCell<Option<Rc<dyn Unlocked>>>,
     keeps_identity: Cell<bool>,
     /// Whose device that is.
     pub(super) member: RefCell<Option<String>>,
@@ -67,14 +68,15 @@ pub(crate) struct Opened {
 
 /// Who is asking: an identity, and the device it is in this vault.
 pub(crate) struct Actor {
-    pub(crate) identity: IdentityKey,
+    pub(crate) identity: Rc<dyn Unlocked>,
     pub(crate) device: DeviceName,
 }
 
 impl Context {
     pub(crate) fn new(globals: Globals, original: Original) -> Self {
+        let profile = globals.profiles.first().cloned();
         Self {
-            globals,
+            globals: Globals { profile, ..globals },
             variables: Variables::from_environment(),
             original,
             clock: Clock::System,
@@ -265,7 +267,15 @@ impl Context {
 
     /// The identity of this device, unlocked, and the device it is in this vault.
     pub(crate) fn actor(&self, ui: &mut Ui, opened: &Opened) -> Result<Actor, CommandError> {
-        let identity = self.identity(ui, opened)?;
+        self.actor_with(opened, self.identity(ui, opened, false)?)
+    }
+
+    /// As [`Self::actor`], with the identity itself: the agent signs no change of the team.
+    pub(crate) fn actor_in_hand(&self, ui: &mut Ui, opened: &Opened) -> Result<Actor, CommandError> {
+        self.actor_with(opened, self.identity(ui, opened, true)?)
+    }
+
+    fn actor_with(&self, opened: &Opened, identity: Rc<dyn Unlocked>) -> Result<Actor, CommandError> {
         let device = opened.vault.team().device_of(&identity.recipient()).ok_or(vault::Error::NotAMember)?;
         self.acts_as(&opened.vault, Some(&device));
         self.remember_device(opened, &device)?;
@@ -307,15 +317,19 @@ impl Context {
         self.keeps_identity.set(true);
     }
 
-    fn identity(&self, ui: &mut Ui, opened: &Opened) -> Result<IdentityKey, CommandError> {
-        if let Some(text) = &*self.kept_identity.borrow() {
-            // The text goes back into an identity, and nowhere else.
-            let text = std::str::from_utf8(text.reveal()).map_err(|_| CommandError::Internal("a kept identity"))?;
-            return Ok(IdentityKey::parse(text)?);
+    fn identity(&self, ui: &mut Ui, opened: &Opened, in_hand: bool) -> Result<Rc<dyn Unlocked>, CommandError> {
+        if let Some(kept) = &*self.kept_identity.borrow()
+            && (!in_hand || kept.in_hand().is_some())
+        {
+            return Ok(kept.clone());
         }
-        let identity = unlock::identity(self, ui, &opened.vault)?;
+        let identity = if in_hand {
+            unlock::in_hand(self, ui, &opened.vault)?
+        } else {
+            unlock::identity(self, ui, &opened.vault)?
+        };
         if self.keeps_identity.get() {
-            self.kept_identity.replace(Some(identity.to_text()));
+            self.kept_identity.replace(Some(identity.clone()));
         }
         Ok(identity)
     }
@@ -334,7 +348,7 @@ impl Context {
         actor: &Actor,
         section: &Section<'_>,
     ) -> Result<ValueKey, CommandError> {
-        let (_, key) = section.unlock(&opened.vault.id(), opened.vault.team(), &actor.device, &actor.identity)?;
+        let (_, key) = section.unlock(&opened.vault.id(), opened.vault.team(), &actor.device, &*actor.identity)?;
         Ok(key)
     }
 

@@ -225,7 +225,9 @@ impl CommandError {
             }
             Self::OtherVault { .. } | Self::NotTheVaultAsked { .. } | Self::ConflictingPlaces { .. } => "other-vault",
             Self::UnknownPlace { .. } => "unknown-place",
-            Self::Identity(_) | Self::WrongCode => "not-unlocked",
+            Self::Identity(_)
+            | Self::WrongCode
+            | Self::Vault(vault::Error::Unlock(_) | vault::Error::NeedsIdentity) => "not-unlocked",
             Self::OutOfScope { .. } => "out-of-scope",
             Self::Stale(_) => "overdue",
             Self::Vault(vault::Error::SameValue { .. }) => "same-value",
@@ -299,7 +301,7 @@ impl CommandError {
             | Self::NoLogs { .. }
             | Self::Audit(audit::Error::Empty)
             | Self::Config(config::Error::NotFound { .. }) => Exit::Missing,
-            Self::Vault(V::NotAMember | V::NoGrant { .. })
+            Self::Vault(V::NotAMember | V::NoGrant { .. } | V::Unlock(_) | V::NeedsIdentity)
             | Self::Identity(_)
             | Self::NothingKept(_)
             | Self::WrongCode => Exit::Locked,
@@ -502,7 +504,10 @@ impl CommandError {
                 "`git checkout --merge vault.toml` puts the conflict back; then make the change again".into()
             }
             Self::AuditSink => "for example VLT_AUDIT=stderr".into(),
-            Self::Identity(error) => return identity_hint(error),
+            Self::Identity(error) | Self::Vault(V::Unlock(error)) => return identity_hint(error),
+            Self::Vault(V::NeedsIdentity) => {
+                "give its passphrase on a terminal or by VLT_PASSPHRASE_FILE, or name a file with `--identity FILE`".into()
+            }
             Self::KeptElsewhere { .. } => "`vault identity move keyring` moves it".into(),
             Self::NothingKept(_) => "`vault identity where` explains the search".into(),
             Self::OtherKept(_) => "`vault identity show` says which is which, with `--keyring` or `--identity FILE`".into(),
@@ -540,9 +545,30 @@ fn identity_hint(error: &identity::Error) -> Option<Cow<'static, str>> {
         // The file behind a descriptor has another name.
         I::Store(store::Error::TooWide { path, .. }) if path.starts_with("/dev") => return None,
         I::Store(store::Error::TooWide { path, .. }) => format!("chmod 600 {}", path.display()).into(),
-        I::NoPassphrase { .. } => "set VLT_PASSPHRASE_FILE to a private file that holds it".into(),
+        I::NoPassphrase { .. } => {
+            "`vault unlock` on a terminal keeps it unlocked; or set VLT_PASSPHRASE_FILE to a private file that holds it"
+                .into()
+        }
+        I::TimeUp { .. } => "`vault unlock` on a terminal".into(),
+        I::Agent(error) => return agent_hint(error),
         I::Store(store::Error::Missing { .. }) => "`vault identity where` explains the search".into(),
         I::Keyring(error) => keyring_hint(error).into(),
+        _ => return None,
+    })
+}
+
+fn agent_hint(error: &identity::agent::AgentError) -> Option<Cow<'static, str>> {
+    use vault::identity::agent::AgentError as A;
+    Some(match error {
+        A::Directory(path) => format!("chmod 700 {}", path.display()).into(),
+        A::Stranger(path) => format!("find out whose it is, and remove {}", path.display()).into(),
+        A::NoAnswer | A::OtherVersion => "`vault lock` ends it, then `vault unlock` starts another".into(),
+        A::NotHeld => "`vault unlock` on a terminal".into(),
+        A::NotUnlocked { profile } => {
+            format!("`vault unlock --profile {profile}`, with the other profiles you need; or `vault unlock` for all")
+                .into()
+        }
+        A::MemoryLock => "allow it (`ulimit -l`), or do without the agent".into(),
         _ => return None,
     })
 }

@@ -83,6 +83,10 @@ enum Command {
     Cp(Later<run_as::cp::Args>),
     Exec(Later<run_as::exec::Args>),
     Edit(Later<run_as::edit::Args>),
+    Unlock(Later<run_as::unlock::Args>),
+    Lock(Later<run_as::lock::Args>),
+    #[command(hide = true)]
+    Agent(Later<run_as::agent::Args>),
     Import(Later<run_as::import::Args>),
     Export(Later<run_as::export::Args>),
     Join(Later<run_as::join::Args>),
@@ -123,7 +127,14 @@ pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
     let no_color = cx.variables.no_color();
     let mut ui = Ui::new(cx.globals.quiet, cx.globals.no_input, cx.globals.color, no_color, stdout_closed);
     cx.attempt_command(&name);
-    let result = cx.load().and_then(|()| dispatch(&mut cx, &mut ui, cli.command));
+    let result = match cli.command {
+        // Nobody's configuration, and nothing of the caller's.
+        Command::Agent(args) => run_as::agent::run(&args),
+        command if cx.globals.profiles.len() > 1 && !matches!(command, Command::Unlock(_)) => Err(CommandError::usage(
+            "`--profile` is given more than once; only `vault unlock` takes several".to_owned(),
+        )),
+        command => cx.load().and_then(|()| dispatch(&mut cx, &mut ui, command)),
+    };
     let result = result.or_else(|error| {
         // What was refused goes on record; that the record failed is worse news.
         cx.record_refusal(&error)?;
@@ -186,6 +197,9 @@ fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), Comma
         Command::Cp(args) => run_as::cp::run(cx, ui, &args),
         Command::Exec(args) => run_as::exec::run(cx, ui, &args),
         Command::Edit(args) => run_as::edit::run(cx, ui, &args),
+        Command::Unlock(args) => run_as::unlock::run(cx, ui, &args),
+        Command::Lock(args) => run_as::lock::run(cx, ui, &args),
+        Command::Agent(args) => run_as::agent::run(&args),
         Command::Import(args) => run_as::import::run(cx, ui, &args),
         Command::Export(args) => run_as::export::run(cx, ui, &args),
         Command::Join(args) => run_as::join::run(cx, ui, &args),

@@ -7,7 +7,8 @@
 
 use vault::audit::{self, Anchor, Event, Log, Origin, Outcome, Receipt};
 use vault::clock::Timestamp;
-use vault::crypto::{Hash, IdentityKey};
+use vault::crypto::Hash;
+use vault::identity::Unlocked;
 use vault::{AuditHead, DeviceName, ProfileName, SecretName, Section, Signer, Transaction, Vault, store};
 
 use super::context::{Actor, Context, Opened};
@@ -36,18 +37,25 @@ pub(crate) struct Change {
     profile: Option<ProfileName>,
     names: Vec<String>,
     pub(crate) overrides: Vec<String>,
+    /// It changes the team, which the agent does not sign.
+    of_team: bool,
 }
 
 impl Change {
     pub(crate) fn of(action: &'static str, profile: &ProfileName, names: &[SecretName]) -> Self {
         let names = names.iter().map(ToString::to_string).collect();
-        Self { action, profile: Some(profile.clone()), names, overrides: Vec::new() }
+        Self { action, profile: Some(profile.clone()), names, overrides: Vec::new(), of_team: false }
     }
 
     /// A change of the team; `about` are the members or devices it is about.
     pub(crate) fn team(action: &'static str, about: &[&str]) -> Self {
         let names = about.iter().map(ToString::to_string).collect();
-        Self { action, profile: None, names, overrides: Vec::new() }
+        Self { action, profile: None, names, overrides: Vec::new(), of_team: true }
+    }
+
+    /// A change of the team that is about a profile.
+    pub(crate) fn in_team(self) -> Self {
+        Self { of_team: true, ..self }
     }
 }
 
@@ -110,23 +118,23 @@ pub(crate) struct Trail<'a> {
     log: Log,
     origin: Origin,
     /// Certifies the log's keys, once an identity was opened.
-    identity: Option<&'a IdentityKey>,
+    identity: Option<&'a dyn Unlocked>,
 }
 
 impl Trail<'_> {
     /// Writes a record without waiting for the medium.
     pub(crate) fn begin(&mut self, used: &Use, now: Timestamp) -> Result<audit::Pending<'_>, CommandError> {
         let Self { log, origin, identity } = self;
-        // The signing key is derived only for the few records that introduce a key.
-        let certify = identity.map(|identity| |epoch: &audit::EpochKey| Some(epoch.certify(&identity.signing_key())));
+        // The device signs, here or through the agent, only for the few records that introduce a key.
+        let certify = identity.map(|identity| |epoch: &audit::EpochKey| epoch.certify_by(identity));
         let certifier = certify.as_ref().map(|certify| certify as &audit::Certifier<'_>);
         Ok(log.append(&used.event(Outcome::Done), origin, now, certifier)?)
     }
 
     fn record(&mut self, event: &Event, now: Timestamp) -> Result<Receipt, CommandError> {
         let Self { log, origin, identity } = self;
-        // The signing key is derived only for the few records that introduce a key.
-        let certify = identity.map(|identity| |epoch: &audit::EpochKey| Some(epoch.certify(&identity.signing_key())));
+        // The device signs, here or through the agent, only for the few records that introduce a key.
+        let certify = identity.map(|identity| |epoch: &audit::EpochKey| epoch.certify_by(identity));
         let certifier = certify.as_ref().map(|certify| certify as &audit::Certifier<'_>);
         Ok(log.record(event, origin, now, certifier)?)
     }
@@ -142,7 +150,7 @@ impl Trail<'_> {
     /// Begins a new log in place of one that was changed or removed.
     pub(crate) fn begin_again(&mut self, reason: &str, now: Timestamp) -> Result<audit::Head, CommandError> {
         let Self { log, origin, identity } = self;
-        let certify = identity.map(|identity| |epoch: &audit::EpochKey| Some(epoch.certify(&identity.signing_key())));
+        let certify = identity.map(|identity| |epoch: &audit::EpochKey| epoch.certify_by(identity));
         let certifier = certify.as_ref().map(|certify| certify as &audit::Certifier<'_>);
         Ok(log.begin_again(reason, origin, now, certifier)?.head)
     }
@@ -194,7 +202,7 @@ impl Context {
         id: &Hash,
         device: Option<&DeviceName>,
         member: Option<String>,
-        identity: Option<&'a IdentityKey>,
+        identity: Option<&'a dyn Unlocked>,
     ) -> Result<Trail<'a>, CommandError> {
         let place = self.audit_place(id, device);
         let mut log = Log::new(place, self.globals.lock_timeout())?;
@@ -219,7 +227,7 @@ impl Context {
 
     fn trail_of<'a>(&self, opened: &Opened, actor: &'a Actor) -> Result<Trail<'a>, CommandError> {
         let member = opened.vault.team().devices().get(&actor.device).map(|device| device.member.to_string());
-        self.trail(&opened.vault.id(), Some(&actor.device), member, Some(&actor.identity))
+        self.trail(&opened.vault.id(), Some(&actor.device), member, Some(&*actor.identity))
     }
 
     /// Runs `open` with the record of the use on its way to the medium, and gives what it
@@ -270,7 +278,7 @@ impl Context {
         edit: impl FnOnce(&mut Transaction, &Signer<'_>, Timestamp) -> Result<Edit<T>, CommandError>,
     ) -> Result<Edit<T>, CommandError> {
         self.attempt_change(change);
-        let actor = self.actor(ui, opened)?;
+        let actor = if change.of_team { self.actor_in_hand(ui, opened)? } else { self.actor(ui, opened)? };
         self.change_as(ui, &actor, opened, change, edit)
     }
 
@@ -305,8 +313,7 @@ impl Context {
         let intent = trail.record(&event(Outcome::Intent), now)?;
         anchors::warn(ui, intent.begun);
         let intent = intent.head;
-        let signer =
-            Signer { device: actor.device.clone(), identity: &actor.identity, key: actor.identity.signing_key() };
+        let signer = Signer { device: actor.device.clone(), identity: &*actor.identity };
         let head = AuditHead { sequence: intent.sequence, hash: intent.hash };
         let result = edit(&mut tx, &signer, now).and_then(|edit| match edit {
             Edit::Unchanged(value) => Ok((Edit::Unchanged(value), None)),
@@ -383,8 +390,7 @@ impl Context {
         }
         let last = intents.last().ok_or(CommandError::Internal("a merge is about something"))?;
         let head = AuditHead { sequence: last.sequence, hash: last.hash };
-        let signer =
-            Signer { device: actor.device.clone(), identity: &actor.identity, key: actor.identity.signing_key() };
+        let signer = Signer { device: actor.device.clone(), identity: &*actor.identity };
         let mut memory = opened.memory.borrow_mut();
         let result = sign(&signer, &memory, head, now).and_then(|written| {
             // A merge may be given up after this; its number is then not used again.
@@ -413,7 +419,7 @@ impl Context {
         &self,
         id: &Hash,
         device: Option<&DeviceName>,
-        identity: Option<&IdentityKey>,
+        identity: Option<&dyn Unlocked>,
         event: &Event,
     ) -> Result<AuditHead, CommandError> {
         let member = self.member.borrow().clone();

@@ -1,29 +1,76 @@
 //! Where the identity of a command comes from: the search of `vault::identity`, with
 //! this terminal to ask on and the sealed identities of this vault.
 
+use std::rc::Rc;
+
 use vault::Vault;
-use vault::crypto::IdentityKey;
-use vault::identity::{self, Found, IdentityFile, Origin, PromptError, Request, Slot};
+use vault::crypto::{IdentityKey, Recipient};
+use vault::identity::agent::Agent;
+use vault::identity::{self, AskAgent, Found, IdentityFile, Origin, PromptError, Request, Slot, Unlocked};
 use vault::secret_value::SecretValue;
 
 use super::context::Context;
 use super::error::CommandError;
 use super::ui::Ui;
 
-/// Finds and unlocks the identity.
-pub(crate) fn identity(cx: &Context, ui: &mut Ui, vault: &Vault) -> Result<IdentityKey, CommandError> {
-    let slots = slots(vault);
-    let request = request(cx, &slots, None);
-    Ok(find(ui, &request)?.identity)
+/// Finds the identity and unlocks it, or leaves it with the agent that holds it.
+pub(crate) fn identity(cx: &Context, ui: &mut Ui, vault: &Vault) -> Result<Rc<dyn Unlocked>, CommandError> {
+    let found = with_request(cx, Some(vault), |request| {
+        if !ui.can_ask() {
+            return identity::find(request, None);
+        }
+        identity::find(request, Some(&mut |label: &str| ask(ui, label)))
+    });
+    Ok(found?.identity)
 }
 
-/// Climbs the ladder, with this terminal to ask on if there is one.
-pub(crate) fn find(ui: &mut Ui, request: &Request<'_>) -> Result<Found, identity::Error> {
-    if !ui.can_ask() {
-        return identity::find(request, None);
+/// Finds the identity itself and unlocks it, whatever the agent holds: it signs no change
+/// of the team. Who unlocked it there is told why they are asked again.
+pub(crate) fn in_hand(cx: &Context, ui: &mut Ui, vault: &Vault) -> Result<Rc<dyn Unlocked>, CommandError> {
+    let is_held = with_request(cx, Some(vault), |request| {
+        identity::explain(request, false).used() == Some(identity::Source::Agent)
+    });
+    let found = with_request(cx, Some(vault), |request| {
+        if !ui.can_ask() {
+            return identity::find_in_hand(request, None);
+        }
+        let mut said = !is_held;
+        identity::find_in_hand(
+            request,
+            Some(&mut |label: &str| {
+                if !std::mem::replace(&mut said, true) {
+                    ui.note(&vault::Error::NeedsIdentity.to_string());
+                }
+                ask(ui, label)
+            }),
+        )
+    });
+    match found {
+        Ok(found) => Ok(Rc::new(found.identity)),
+        Err(identity::Error::NoPassphrase { .. } | identity::Error::None { .. }) if is_held => {
+            Err(vault::Error::NeedsIdentity.into())
+        }
+        Err(error) => Err(error.into()),
     }
-    let mut ask = |label: &str| ask(ui, label);
-    identity::find(request, Some(&mut ask))
+}
+
+/// The identity itself, where there may be no vault.
+pub(crate) fn found_in_hand(
+    cx: &Context,
+    ui: &mut Ui,
+    vault: Option<&Vault>,
+) -> Result<Found<IdentityKey>, identity::Error> {
+    with_request(cx, vault, |request| {
+        if !ui.can_ask() {
+            return identity::find_in_hand(request, None);
+        }
+        identity::find_in_hand(request, Some(&mut |label: &str| ask(ui, label)))
+    })
+}
+
+/// This user's agent.
+pub(crate) fn agent(cx: &Context) -> Agent {
+    Agent::new(identity::agent::directory(&cx.variables, cx.directories()))
 }
 
 /// The identity in a text that was read, opened if it is sealed.
@@ -57,7 +104,7 @@ pub(crate) fn ask(ui: &mut Ui, label: &str) -> Result<SecretValue, PromptError> 
 }
 
 /// The sealed identities that a vault carries.
-pub(crate) fn slots(vault: &Vault) -> Vec<Slot> {
+fn slots(vault: &Vault) -> Vec<Slot> {
     let team = vault.team();
     let devices = team.devices().iter().filter(|(_, device)| device.active);
     let sealed = devices.filter_map(|(name, device)| {
@@ -71,15 +118,21 @@ pub(crate) fn slots(vault: &Vault) -> Vec<Slot> {
     sealed.collect()
 }
 
-pub(crate) fn request<'a>(cx: &'a Context, slots: &'a [Slot], device: Option<&'a str>) -> Request<'a> {
-    Request {
+/// The search as it is made here: with the sealed identities of this vault, and of what the
+/// agent holds that which belongs to it.
+pub(crate) fn with_request<T>(cx: &Context, vault: Option<&Vault>, run: impl FnOnce(&Request<'_>) -> T) -> T {
+    let slots = vault.map(slots).unwrap_or_default();
+    let agent = agent(cx);
+    let is_device = |recipient: &Recipient| vault.is_none_or(|vault| vault.team().device_of(recipient).is_some());
+    run(&Request {
         flag: cx.globals.identity.as_deref(),
         variables: &cx.variables,
         directories: cx.directories(),
         settings: cx.settings(),
-        slots,
-        device,
-    }
+        agent: Some(AskAgent { agent: &agent, is_device: &is_device }),
+        slots: &slots,
+        device: None,
+    })
 }
 
 fn capitalized(label: &str) -> String {

@@ -37,6 +37,12 @@ impl Hash {
         Self(hasher.finalize().into())
     }
 
+    /// A hash that was computed elsewhere.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 32 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {

@@ -77,6 +77,11 @@ impl IdentityKey {
         &self.secret
     }
 
+    /// For memory that is locked: the raw secret goes there and nowhere else.
+    pub(crate) fn write_secret(&self, into: &mut [u8; 32]) {
+        into.copy_from_slice(self.secret.as_slice());
+    }
+
     pub(super) fn age(&self) -> &age::x25519::Identity {
         &self.age
     }

@@ -10,6 +10,7 @@ mod identity_key;
 mod random;
 mod sealed;
 mod sign;
+pub mod statement;
 mod value;
 #[cfg(test)]
 mod vectors;

@@ -46,6 +46,21 @@ impl DataKey {
         Self(Zeroizing::new(bytes))
     }
 
+    /// A key that somebody else unwrapped, if it is the one the team log commits to.
+    ///
+    /// # Errors
+    /// [`Error::Commitment`].
+    pub(crate) fn committed(bytes: &[u8], profile: &str, epoch: u64, commitment: &Commitment) -> Result<Self, Error> {
+        let key = Self(Zeroizing::new(bytes.try_into().map_err(|_| Error::Commitment)?));
+        let same: bool = key.commitment(profile, epoch).0.ct_eq(&commitment.0).into();
+        if same { Ok(key) } else { Err(Error::Commitment) }
+    }
+
+    /// The 32 bytes, for the agent's answer to who may have them and nothing else.
+    pub(crate) fn reveal(&self) -> &[u8] {
+        self.bytes()
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         self.0.as_slice()
     }
@@ -104,14 +119,10 @@ impl WrappedKey {
         commitment: &Commitment,
     ) -> Result<DataKey, Error> {
         let body = self.body(identity)?;
-        let mut key = Zeroizing::new([0; 32]);
-        if body.len() != key.len() {
+        if body.len() != 32 {
             return Err(Error::GrantDoesNotOpen);
         }
-        key.copy_from_slice(&body);
-        let key = DataKey(key);
-        let same: bool = key.commitment(profile, epoch).0.ct_eq(&commitment.0).into();
-        if same { Ok(key) } else { Err(Error::Commitment) }
+        DataKey::committed(&body, profile, epoch, commitment)
     }
 
     /// The plaintext of the age file.
@@ -184,6 +195,20 @@ impl fmt::Display for Recipient {
 impl fmt::Debug for Recipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl Commitment {
+    /// The 32 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// From the 32 bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 }
 

@@ -6,10 +6,14 @@
 
 use std::fmt;
 use std::path::Path;
+use std::rc::Rc;
 
+use super::agent::{self, Agent, AgentError, Session};
 use super::file::{IdentityFile, SealedFile};
 use super::passphrase::{Prompt, can_be_had, passphrase};
+use super::unlocked::Unlocked;
 use super::{Error, Keyring, Origin};
+use crate::clock::Timestamp;
 use crate::config::{Directories, KeptIn, Settings, Variables};
 use crate::crypto::{IdentityKey, PublicKey, Recipient, SealedIdentity};
 use crate::store;
@@ -25,11 +29,28 @@ pub struct Request<'a> {
     pub directories: &'a Directories,
     /// The local configuration.
     pub settings: &'a Settings,
+    /// The agent, where it may be used.
+    pub agent: Option<AskAgent<'a>>,
     /// The sealed identities that the vault file carries and that are to be
     /// considered. The recovery device belongs here only for its own commands.
     pub slots: &'a [Slot],
     /// The device whose sealed identity is meant, needed if there are several.
     pub device: Option<&'a str>,
+}
+
+/// The agent, and which of the identities it holds are of use.
+#[derive(Clone, Copy)]
+pub struct AskAgent<'a> {
+    /// The agent.
+    pub agent: &'a Agent,
+    /// Whether a recipient is a device of the vault at hand; any will do where there is none.
+    pub is_device: &'a dyn Fn(&Recipient) -> bool,
+}
+
+impl fmt::Debug for AskAgent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AskAgent").field(self.agent).finish()
+    }
 }
 
 /// A sealed identity in the vault file.
@@ -55,6 +76,8 @@ pub enum Source {
     FileVariable,
     /// `VLT_IDENTITY`.
     Variable,
+    /// The agent.
+    Agent,
     /// What the configuration names, or the default identity file.
     Configuration,
     /// A sealed identity in the vault file.
@@ -73,6 +96,8 @@ pub enum Outcome {
     Absent,
     /// There would be something, but it was not opened.
     NotTried(NotTried),
+    /// The agent's time was up.
+    TimeUp(Timestamp),
     /// The search ended here with this error.
     Failed(String),
     /// The search ended before.
@@ -87,6 +112,8 @@ pub enum NotTried {
     NoPassphrase,
     /// Several devices carry one and none was named.
     SeveralDevices,
+    /// The agent holds none of this vault.
+    OtherVaults,
 }
 
 /// A rung and what became of it.
@@ -100,11 +127,11 @@ pub struct Step {
     pub outcome: Outcome,
 }
 
-/// The identity that was found.
+/// The identity that was found: `T` is what came of opening it.
 #[derive(Debug)]
-pub struct Found {
-    /// The key.
-    pub identity: IdentityKey,
+pub struct Found<T> {
+    /// The identity.
+    pub identity: T,
     /// The rung that had it.
     pub source: Source,
     /// What it was read from.
@@ -120,20 +147,65 @@ pub struct Search {
     pub found: Option<(Recipient, PublicKey)>,
 }
 
-/// Finds and, if it is sealed, opens this device's identity. `prompt` asks for
-/// a passphrase; without it nothing ever waits for a person.
+impl Search {
+    /// The rung whose identity would be used.
+    #[must_use]
+    pub fn used(&self) -> Option<Source> {
+        self.steps.iter().find(|step| step.outcome == Outcome::Used).map(|step| step.source)
+    }
+}
+
+/// Finds this device's identity, opens it if it is sealed, or leaves it with the agent
+/// that holds it. `prompt` asks for a passphrase; without it nothing ever waits for a person.
 ///
 /// # Errors
 /// [`Error::None`] with the steps if no rung had one; otherwise the error of
 /// the rung that failed.
-pub fn find(request: &Request<'_>, prompt: Option<&mut Prompt<'_>>) -> Result<Found, Error> {
-    let means = Means { person: prompt.is_some(), passphrase: can_be_had(request.variables, prompt.is_some()) };
-    let open = |held: Held, origin: &Origin| match held {
-        Held::Plain(identity) => Ok(identity),
-        Held::Sealed(sealed) => {
-            let passphrase = passphrase(request.variables, prompt, &format!("passphrase for {origin}"))?;
-            sealed.open(&passphrase, origin)
-        }
+pub fn find(request: &Request<'_>, prompt: Option<&mut Prompt<'_>>) -> Result<Found<Rc<dyn Unlocked>>, Error> {
+    let found = search(request, prompt, |held, open| {
+        Ok(match held {
+            Held::Agent(session) => Rc::new(session) as Rc<dyn Unlocked>,
+            held => Rc::new(open(held)?),
+        })
+    });
+    // Why nothing is unlocked any more, where nobody can be asked instead.
+    match (found, request.agent) {
+        (Err(Error::NoPassphrase { label }), Some(ask)) => Err(match agent::time_was_up(ask.agent.directory()) {
+            Some(at) => Error::TimeUp { at, label },
+            None => Error::NoPassphrase { label },
+        }),
+        (found, _) => found,
+    }
+}
+
+/// As [`find`], and never the agent's: for what needs the identity itself.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_in_hand(request: &Request<'_>, prompt: Option<&mut Prompt<'_>>) -> Result<Found<IdentityKey>, Error> {
+    search(&Request { agent: None, ..*request }, prompt, |held, open| open(held))
+}
+
+fn search<T>(
+    request: &Request<'_>,
+    prompt: Option<&mut Prompt<'_>>,
+    take: impl FnOnce(Held, &mut dyn FnMut(Held) -> Result<IdentityKey, Error>) -> Result<T, Error>,
+) -> Result<Found<T>, Error> {
+    let means = Means {
+        person: prompt.is_some(),
+        passphrase: can_be_had(request.variables, prompt.is_some()),
+        explains: false,
+    };
+    let mut prompt = prompt;
+    let open = |held: Held, origin: &Origin| {
+        take(held, &mut |held| match held {
+            Held::Plain(identity) => Ok(identity),
+            Held::Sealed(sealed) => {
+                let label = format!("passphrase for {origin}");
+                sealed.open(&passphrase(request.variables, prompt.take(), &label)?, origin)
+            }
+            Held::Agent(_) => Err(AgentError::Refused.into()),
+        })
     };
     let (steps, found) = climb(request, means, open);
     match found {
@@ -155,7 +227,7 @@ pub fn find_public(request: &Request<'_>) -> Option<(Recipient, PublicKey)> {
 #[must_use]
 pub fn explain(request: &Request<'_>, can_prompt: bool) -> Search {
     // Nobody is asked: an explanation is no reason to put up the keyring's prompt for long.
-    let means = Means { person: false, passphrase: can_be_had(request.variables, can_prompt) };
+    let means = Means { person: false, passphrase: can_be_had(request.variables, can_prompt), explains: true };
     let (steps, found) = climb(request, means, |held, _| Ok(held.public()));
     Search { steps, found: found.and_then(Result::ok).map(|(public, ..)| public) }
 }
@@ -167,12 +239,15 @@ struct Means {
     person: bool,
     /// A passphrase, typed or from a variable.
     passphrase: bool,
+    /// Only an explanation is wanted.
+    explains: bool,
 }
 
 /// What a rung holds.
 enum Held {
     Plain(IdentityKey),
     Sealed(SealedFile),
+    Agent(Session),
 }
 
 impl Held {
@@ -180,6 +255,7 @@ impl Held {
         match self {
             Self::Plain(identity) => (identity.recipient(), identity.signing_key().public()),
             Self::Sealed(sealed) => (sealed.recipient, sealed.signing_key),
+            Self::Agent(session) => (session.holding().recipient.clone(), session.holding().signing_key),
         }
     }
 }
@@ -189,6 +265,7 @@ enum Rung {
     NotConfigured,
     Absent(Origin),
     NotTried(NotTried),
+    TimeUp(Timestamp),
     Failed(Origin, Error),
     Here(Origin, Held),
 }
@@ -196,12 +273,13 @@ enum Rung {
 /// How a rung is looked at.
 type Look = fn(&Request<'_>, Means) -> Rung;
 
-const RUNGS: [(Source, Look); 5] = [
+const RUNGS: [(Source, Look); 6] = [
     (Source::Flag, |request, _| request.flag.map_or(Rung::NotConfigured, named_file)),
     (Source::FileVariable, |request, _| {
         request.variables.identity_file().map_or(Rung::NotConfigured, |p| named_file(&p))
     }),
     (Source::Variable, |request, _| look_at_variable(request)),
+    (Source::Agent, look_at_agent),
     (Source::Configuration, look_at_configuration),
     (Source::VaultFile, look_at_slots),
 ];
@@ -221,6 +299,7 @@ fn climb<T>(
             Rung::NotConfigured => (None, Outcome::NotConfigured),
             Rung::Absent(origin) => (Some(origin), Outcome::Absent),
             Rung::NotTried(why) => (None, Outcome::NotTried(why)),
+            Rung::TimeUp(at) => (None, Outcome::TimeUp(at)),
             Rung::Failed(origin, error) => {
                 hit = Some((source, origin, Err(error)));
                 break;
@@ -257,6 +336,22 @@ fn look_at_variable(request: &Request<'_>) -> Rung {
     match IdentityFile::parse(text.reveal(), &Origin::Variable) {
         Ok(file) => Rung::Here(Origin::Variable, file.into()),
         Err(error) => Rung::Failed(Origin::Variable, error),
+    }
+}
+
+fn look_at_agent(request: &Request<'_>, means: Means) -> Rung {
+    let Some(ask) = request.agent else { return Rung::NotConfigured };
+    let origin = || Origin::Agent(ask.agent.directory().to_path_buf());
+    match ask.agent.holdings() {
+        Ok(None) if means.explains => {
+            agent::time_was_up(ask.agent.directory()).map_or(Rung::NotConfigured, Rung::TimeUp)
+        }
+        Ok(None) => Rung::NotConfigured,
+        Ok(Some(holdings)) => match holdings.into_iter().find(|holding| (ask.is_device)(&holding.recipient)) {
+            Some(holding) => Rung::Here(origin(), Held::Agent(ask.agent.session(holding))),
+            None => Rung::NotTried(NotTried::OtherVaults),
+        },
+        Err(error) => Rung::Failed(origin(), error.into()),
     }
 }
 
@@ -317,6 +412,7 @@ impl fmt::Display for Source {
             Self::Flag => "--identity",
             Self::FileVariable => "VLT_IDENTITY_FILE",
             Self::Variable => "VLT_IDENTITY",
+            Self::Agent => "agent",
             Self::Configuration => "configuration",
             Self::VaultFile => "vault file",
         })
@@ -332,6 +428,8 @@ impl fmt::Display for Outcome {
             Self::NotTried(NotTried::NoPassphrase) => {
                 f.write_str("sealed, and there is no passphrase and no terminal to ask on")
             }
+            Self::NotTried(NotTried::OtherVaults) => f.write_str("it holds no identity of this vault"),
+            Self::TimeUp(at) => write!(f, "its time was up at {at}"),
             Self::NotTried(NotTried::SeveralDevices) => f.write_str("several devices are sealed there, none was named"),
             Self::Failed(reason) => f.write_str(reason),
             Self::NotReached => f.write_str("not reached"),

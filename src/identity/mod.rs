@@ -1,5 +1,6 @@
 //! This device's identity: where it is kept, how it is unlocked, and the search for it.
 
+pub mod agent;
 mod code;
 mod descriptor;
 mod file;
@@ -7,6 +8,7 @@ pub mod kept;
 mod keyring;
 mod ladder;
 mod passphrase;
+mod unlocked;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,8 +18,11 @@ use crate::{config, crypto, store};
 pub use code::RecoveryCode;
 pub use file::{IdentityFile, SealedFile, plain_text, sealed_text, write_plain, write_sealed};
 pub use keyring::{Keyring, KeyringError};
-pub use ladder::{Found, NotTried, Outcome, Request, Search, Slot, Source, Step, explain, find, find_public};
+pub use ladder::{
+    AskAgent, Found, NotTried, Outcome, Request, Search, Slot, Source, Step, explain, find, find_in_hand, find_public,
+};
 pub use passphrase::{Prompt, PromptError, can_be_had, passphrase};
+pub use unlocked::{AuditKey, Grant, Unlocked};
 
 /// Why there is no identity. Lines of identity files are named by number and
 /// never shown.
@@ -113,6 +118,19 @@ pub enum Error {
     /// Nobody answered.
     #[error(transparent)]
     Prompt(#[from] PromptError),
+    /// The agent, which runs, did not do what it was asked for.
+    #[error(transparent)]
+    Agent(#[from] agent::AgentError),
+    /// As [`Error::NoPassphrase`], after the agent had it unlocked.
+    #[error(
+        "the agent's time was up at {at}, and there is no {label}: neither VLT_PASSPHRASE_FD nor VLT_PASSPHRASE_FILE is set, and there is no terminal to ask on"
+    )]
+    TimeUp {
+        /// When.
+        at: crate::clock::Timestamp,
+        /// What it is for: `passphrase for …`.
+        label: String,
+    },
     /// The keyring, which the configuration names, gave nothing.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
@@ -141,6 +159,8 @@ pub enum Origin {
     File(PathBuf),
     /// The text of `VLT_IDENTITY`.
     Variable,
+    /// The agent, by the directory of its socket.
+    Agent(PathBuf),
     /// The system's keyring.
     Keyring,
     /// The sealed identity of a device, carried in the vault file.
@@ -152,6 +172,7 @@ impl fmt::Display for Origin {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Variable => f.write_str("VLT_IDENTITY"),
+            Self::Agent(directory) => write!(f, "the agent in {}", directory.display()),
             Self::Keyring => f.write_str("the keyring"),
             Self::Device(name) => write!(f, "the sealed identity of {name}"),
         }

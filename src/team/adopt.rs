@@ -29,7 +29,7 @@ pub struct Adopted {
 /// afterwards, and nothing is written here.
 ///
 /// # Errors
-/// [`Error::NotAdminOnBoth`], [`Error::NoGrant`], [`Error::Rejected`], [`Error::Crypto`].
+/// [`Error::NotAdminOnBoth`], [`Error::NeedsIdentity`], [`Error::NoGrant`], [`Error::Rejected`], [`Error::Crypto`].
 pub fn adopt(
     kept: &Vault,
     dropped: &Vault,
@@ -40,8 +40,8 @@ pub fn adopt(
     now: Timestamp,
 ) -> Result<Adopted, Error> {
     let (here, there) = (kept.team(), dropped.team());
-    let admin_on =
-        |team: &Team| team.is_admin(&signer.device) && team.signing_key(&signer.device) == Some(signer.key.public());
+    let key = signer.identity.in_hand().ok_or(Error::NeedsIdentity)?.signing_key().public();
+    let admin_on = |team: &Team| team.is_admin(&signer.device) && team.signing_key(&signer.device) == Some(key);
     if !admin_on(here) || !admin_on(there) {
         return Err(Error::NotAdminOnBoth(signer.device.clone()));
     }

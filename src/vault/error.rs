@@ -243,6 +243,12 @@ pub enum Error {
     /// Only an admin of both team logs can make one of them.
     #[error("{0} is not an admin on both sides, so it cannot make one team of them")]
     NotAdminOnBoth(DeviceName),
+    /// A change of the team needs the identity itself, and the agent does not give it out.
+    #[error("a change of the team needs the identity itself, which the agent does not give out")]
+    NeedsIdentity,
+    /// What opens and signs for this device did not.
+    #[error("{0}")]
+    Unlock(crate::identity::Error),
     /// A bound of the format would be exceeded.
     #[error("{0}")]
     Bound(&'static str),
@@ -298,4 +304,13 @@ pub enum Error {
     /// What is remembered about this vault speaks against it.
     #[error("{0}")]
     Pin(#[from] super::pin::Error),
+}
+
+impl From<crate::identity::Error> for Error {
+    fn from(error: crate::identity::Error) -> Self {
+        match error {
+            crate::identity::Error::Crypto(error) => Self::Crypto(error),
+            other => Self::Unlock(other),
+        }
+    }
 }

@@ -86,7 +86,7 @@ pub fn found(founder: &Founder<'_>, profiles: &BTreeSet<ProfileName>, now: Times
             clock: Counts::from([(founder.device.clone(), 1)]),
             audit: None,
         };
-        sections.push(profile.sign(&id, &signature, &key)?);
+        sections.push(profile.sign(&id, &signature, founder.identity)?);
     }
     Ok(compose(&id, sections.iter().map(String::as_str)).into_bytes())
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::clock::Timestamp;
-use crate::crypto::{Binding, Hash, IdentityKey, SealedValue, SigningKey, ValueKey, WrappedKey, length_prefixed};
+use crate::crypto::{Binding, Hash, SealedValue, ValueKey, WrappedKey, statement};
+use crate::identity::{Grant, Unlocked};
 
 use super::document::LinesBefore;
 use super::error::{Error, Kind, Rejected};
@@ -75,11 +76,6 @@ pub struct Profile {
     pub secrets: BTreeMap<SecretName, Secret>,
     /// Writes per device.
     pub clock: Counts,
-}
-
-/// The bytes that are signed: `LP("vault/v1/profile", id, SHA-256(text))`.
-fn signed_bytes(id: &Hash, digest: &Hash) -> Vec<u8> {
-    length_prefixed(&[b"vault/v1/profile", id.as_bytes(), digest.as_bytes()])
 }
 
 impl<'a> Section<'a> {
@@ -255,24 +251,33 @@ impl<'a> Section<'a> {
     /// Unwraps the grant of `device` and gives the key for the values of this profile.
     ///
     /// # Errors
-    /// [`Error::NoGrant`], or [`Rejected`] of kind grant or commitment.
+    /// [`Error::NoGrant`], [`Rejected`] of kind grant or commitment, [`Error::Unlock`].
     pub fn unlock(
         &self,
         id: &Hash,
         team: &Team,
         device: &DeviceName,
-        identity: &IdentityKey,
+        identity: &dyn Unlocked,
     ) -> Result<(crate::crypto::DataKey, ValueKey), Error> {
         let no_grant = || Error::NoGrant { device: device.clone(), profile: self.name.clone() };
         let at = self.grants.binary_search_by(|(found, _)| found.cmp(device)).map_err(|_| no_grant())?;
         let mut cursor = Cursor::new(self.grants[at].1);
         let wrapped = WrappedKey::read(&mut cursor).map_err(|_| Rejected::new(Kind::Layout).in_profile(&self.name))?;
         let state = team.profiles().get(&self.name).ok_or_else(|| Error::NoProfile(self.name.clone()))?;
-        let key =
-            wrapped.unwrap_with(identity, self.name.as_str(), self.epoch, &state.commitment).map_err(|error| {
+        let grant = Grant {
+            vault: id,
+            profile: self.name.as_str(),
+            epoch: self.epoch,
+            commitment: &state.commitment,
+            wrapped: &wrapped,
+        };
+        let key = identity.unwrap(&grant).map_err(|error| match Error::from(error) {
+            Error::Crypto(error) => {
                 let kind = if error == crate::crypto::Error::Commitment { Kind::Commitment } else { Kind::Grant };
-                Rejected::new(kind).in_profile(&self.name).signed_by(&self.signature.by)
-            })?;
+                Rejected::new(kind).in_profile(&self.name).signed_by(&self.signature.by).into()
+            }
+            other => other,
+        })?;
         let values = ValueKey::derive(&key, id, self.name.as_str(), self.epoch);
         Ok((key, values))
     }
@@ -380,7 +385,7 @@ fn check(
     if !signature.clock.contains_key(&signature.by) || !signature.clock.keys().all(|device| team.knows_device(device)) {
         return Err(Rejected::new(Kind::Clock));
     }
-    key.verify(&signed_bytes(id, digest), bytes).map_err(|_| Rejected::new(Kind::ProfileSignature))
+    key.verify(&statement::section(id, digest), bytes).map_err(|_| Rejected::new(Kind::ProfileSignature))
 }
 
 /// What stands between the grants and the signature.
@@ -490,8 +495,13 @@ impl Profile {
         Ok(())
     }
 
-    /// Prints the section, signed by `key` as `signature.by`.
-    pub(crate) fn sign(&self, id: &Hash, signature: &SectionSignature, key: &SigningKey) -> Result<String, Error> {
+    /// Prints the section, signed by `identity` as `signature.by`.
+    pub(crate) fn sign(
+        &self,
+        id: &Hash,
+        signature: &SectionSignature,
+        identity: &dyn Unlocked,
+    ) -> Result<String, Error> {
         let name = &self.name;
         let mut out = String::new();
         // Writing to a String cannot fail.
@@ -518,7 +528,7 @@ impl Profile {
         }
         let _ = writeln!(out, "[profile.{name}.signature]");
         signature.print(&mut out);
-        let bytes = key.sign(&signed_bytes(id, &Hash::of(out.as_bytes())));
+        let bytes = identity.sign_section(id, name.as_str(), &out)?;
         field(&mut out, "signature", &bytes);
         Ok(out)
     }

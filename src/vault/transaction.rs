@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::crypto::{DataKey, Hash, IdentityKey, SigningKey, ValueKey};
+use crate::crypto::{DataKey, Hash, ValueKey};
+use crate::identity::Unlocked;
 use crate::store;
 
 use super::change::{Action, Change, Rekeyed};
@@ -26,10 +27,8 @@ use super::{MAX_SECRETS, Vault};
 pub struct Signer<'a> {
     /// Its name.
     pub device: DeviceName,
-    /// Its identity, to unwrap grants.
-    pub identity: &'a IdentityKey,
-    /// Its signing key.
-    pub key: SigningKey,
+    /// Its identity, which opens grants and signs. Changes of the team need it in hand.
+    pub identity: &'a dyn Unlocked,
 }
 
 /// A profile with the keys to change it.
@@ -106,8 +105,8 @@ impl Transaction {
     /// Gives the profiles with new keys. Grants and signatures follow at the commit.
     ///
     /// # Errors
-    /// [`Error::NotAdmin`], [`Error::Rejected`] for a change that the rules do not
-    /// allow, [`Error::NoGrant`], [`Error::Crypto`].
+    /// [`Error::NotAdmin`], [`Error::NeedsIdentity`], [`Error::Rejected`] for a change that
+    /// the rules do not allow, [`Error::NoGrant`], [`Error::Crypto`].
     pub fn change_team(
         &mut self,
         action: Action,
@@ -132,6 +131,7 @@ impl Transaction {
         if !self.team.is_admin(&signer.device) && !signer.device.is_recovery() {
             return Err(Error::NotAdmin(signer.device.clone()));
         }
+        let in_hand = signer.identity.in_hand().ok_or(Error::NeedsIdentity)?;
         let mut change =
             Change { number: self.team.next_number(), at: now, by: signer.device.clone(), action, rekeyed: Vec::new() };
         let (lost, made) = self.team.effects(&change).map_err(not_allowed)?;
@@ -153,7 +153,7 @@ impl Transaction {
         for name in keys.keys().filter(|name| !made.contains(*name)) {
             self.open(name, signer)?;
         }
-        self.changes.push(self.team.append(&change, &signer.key).map_err(not_allowed)?);
+        self.changes.push(self.team.append(&change, &in_hand.signing_key()).map_err(not_allowed)?);
         let rekeyed: Vec<ProfileName> = keys.keys().cloned().collect();
         for (name, (epoch, key)) in keys {
             let values = ValueKey::derive(&key, &self.vault.id(), name.as_str(), epoch);
@@ -275,7 +275,7 @@ impl Transaction {
             *count = (*count).max(memory.writes_seen(&name, &signer.device)) + 1;
             let signature =
                 SectionSignature { team: self.team.head(), by: signer.device.clone(), at: now, clock, audit };
-            sections.insert(name, profile.sign(&id, &signature, &signer.key)?);
+            sections.insert(name, profile.sign(&id, &signature, signer.identity)?);
         }
         let changes = old_changes.chain(self.changes.iter().map(String::as_str));
         let text = compose(&id, changes.chain(sections.values().map(String::as_str)));

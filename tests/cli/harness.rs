@@ -393,7 +393,6 @@ impl Run<'_> {
 
     /// Runs it under strace and gives the system calls of a class, its children's included;
     /// `None` where that is missing or may not trace.
-    #[cfg(feature = "os-keyring")]
     pub(crate) fn trace(self, class: &str) -> Option<String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         let argv = self.argv();

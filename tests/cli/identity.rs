@@ -20,7 +20,7 @@ fn explains_the_search_in_its_order() {
     let steps = json.as_array().unwrap();
     assert_eq!(keys(&steps[0]), sorted(&["source", "origin", "outcome"]));
     let sources: Vec<_> = steps.iter().map(|step| step["source"].as_str().unwrap()).collect();
-    assert_eq!(sources, ["--identity", "VLT_IDENTITY_FILE", "VLT_IDENTITY", "configuration", "vault file"]);
+    assert_eq!(sources, ["--identity", "VLT_IDENTITY_FILE", "VLT_IDENTITY", "agent", "configuration", "vault file"]);
     let used: Vec<_> = steps.iter().filter(|step| step["outcome"] == "used").collect();
     assert_eq!(used.len(), 1);
     assert_eq!(used[0]["origin"], world.identity_file().display().to_string());

@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::disallowed_methods, reason = "tests prepare files and run programs")]
 
+mod agent;
 mod audit;
 mod bad_input;
 mod concurrency;

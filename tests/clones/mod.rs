@@ -171,7 +171,7 @@ impl Person {
         let identity = self.identity();
         let vault = self.read();
         let device = vault.team().device_of(&identity.recipient()).unwrap();
-        let signer = Signer { device, identity: &identity, key: identity.signing_key() };
+        let signer = Signer { device, identity: &identity };
         let mut tx = Transaction::begin(&self.file(), &[], Duration::from_secs(5)).unwrap();
         edit(&mut tx, &signer);
         tx.commit(&signer, &Memory::new(vault.id()), None, now()).unwrap();

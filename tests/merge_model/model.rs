@@ -252,7 +252,7 @@ pub(crate) fn history(of_base: &Edits, of_ours: &Edits, of_theirs: &Edits, take:
     let (member, device) = ("alice".parse().unwrap(), "alice-laptop".parse::<vault::DeviceName>().unwrap());
     let founder = Founder { member, device: device.clone(), identity: &identity, recovery: None };
     std::fs::write(&file, found(&founder, &BTreeSet::from([profile(0)]), at(0)).unwrap()).unwrap();
-    let signer = Signer { device, identity: &identity, key: identity.signing_key() };
+    let signer = Signer { device, identity: &identity };
 
     let base = apply(&file, &signer, None, of_base, "base", 100);
     let ours = apply(&file, &signer, Some(&base), of_ours, "ours", 200);

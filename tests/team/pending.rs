@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 fn change(person: &Person, now: Timestamp, edit: impl FnOnce(&mut Transaction, &Signer<'_>)) {
     let identity = person.identity();
     let device = format!("{}-laptop", person.user).parse().unwrap();
-    let signer = Signer { device, key: identity.signing_key(), identity: &identity };
+    let signer = Signer { device, identity: &identity };
     let mut tx = Transaction::begin(&person.vault_file(), &[], PATIENCE).unwrap();
     edit(&mut tx, &signer);
     let memory = Memory::new(tx.vault().id());

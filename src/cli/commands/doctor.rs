@@ -1,6 +1,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 
+use vault::clock::Span;
 use vault::config::{Known, Place, Places};
 use vault::identity;
 use vault::{Vault, store};
@@ -65,6 +66,7 @@ impl Check {
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
     let (mut checks, vault) = vault_and_place(cx);
     checks.push(identity_search(cx, ui, vault.as_ref()));
+    checks.push(agent(cx, vault.as_ref()));
     checks.push(state(cx));
     checks.extend(attributes(cx));
     checks.push(clock(cx, vault.as_ref()));
@@ -123,8 +125,7 @@ fn vault_and_place(cx: &Context) -> (Vec<Check>, Option<Vault>) {
 }
 
 fn identity_search(cx: &Context, ui: &Ui, vault: Option<&Vault>) -> Check {
-    let slots = vault.map(unlock::slots).unwrap_or_default();
-    let search = identity::explain(&unlock::request(cx, &slots, None), ui.can_ask());
+    let search = unlock::with_request(cx, vault, |request| identity::explain(request, ui.can_ask()));
     match (&search.found, vault) {
         (Some((recipient, _)), Some(vault)) => match vault.team().device_of(recipient) {
             Some(device) => Check::ok("identity", format!("{device} of this vault")),
@@ -141,6 +142,31 @@ fn identity_search(cx: &Context, ui: &Ui, vault: Option<&Vault>) -> Check {
             "`vault identity where` explains the search",
         ),
     }
+}
+
+/// What the agent holds, if one runs.
+fn agent(cx: &Context, vault: Option<&Vault>) -> Check {
+    let holdings = match unlock::agent(cx).holdings() {
+        Err(error) => return Check::problem("agent", &identity::Error::from(error).into()),
+        Ok(None) => return Check::ok("agent", "none runs; `vault unlock` starts it".to_owned()),
+        Ok(Some(holdings)) => holdings,
+    };
+    let described: Vec<String> = holdings
+        .iter()
+        .map(|holding| {
+            let device = vault.and_then(|vault| vault.team().device_of(&holding.recipient));
+            let who = device.map_or_else(|| holding.recipient.to_string(), |device| device.to_string());
+            let until = cx.now().plus(Span::from_seconds(holding.left));
+            match &holding.limits {
+                None => format!("{who} until {until}"),
+                Some(limits) => {
+                    let names: Vec<&str> = limits.iter().map(|(_, profile)| profile.as_str()).collect();
+                    format!("{who} until {until}, limited to {}", names.join(", "))
+                }
+            }
+        })
+        .collect();
+    Check::ok("agent", format!("holds {}", described.join("; ")))
 }
 
 fn state(cx: &Context) -> Check {

@@ -1,5 +1,6 @@
 //! One file per command: its arguments, then `run`: check, change, say.
 
+pub(crate) mod agent;
 pub(crate) mod audit;
 pub(crate) mod config;
 pub(crate) mod cp;
@@ -16,6 +17,7 @@ pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod join;
 pub(crate) mod list;
+pub(crate) mod lock;
 pub(crate) mod member;
 pub(crate) mod mv;
 pub(crate) mod profile;
@@ -30,5 +32,6 @@ pub(crate) mod schedule;
 pub(crate) mod set;
 pub(crate) mod show;
 pub(crate) mod trust;
+pub(crate) mod unlock;
 pub(crate) mod verify;
 pub(crate) mod which;

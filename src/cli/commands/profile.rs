@@ -171,7 +171,7 @@ fn add(
         ui.note(&format!("would add profile {name}"));
         return Ok(());
     }
-    cx.change(ui, &opened, &Change::of("profile-add", name, &[]), |tx, signer, now| {
+    cx.change(ui, &opened, &Change::of("profile-add", name, &[]).in_team(), |tx, signer, now| {
         tx.add_profile(name, extends.to_vec(), signer, now)?;
         Ok(Edit::Changed(()))
     })?;
@@ -236,7 +236,7 @@ fn set(
         ui.note("nothing changed");
         return Ok(());
     }
-    cx.change(ui, &opened, &Change::of("profile-set", name, &[]), |tx, signer, now| {
+    cx.change(ui, &opened, &Change::of("profile-set", name, &[]).in_team(), |tx, signer, now| {
         let action = Action::SetProfile { profile: name.clone(), extends: parents };
         tx.change_team(action, &BTreeSet::new(), None, signer, now)?;
         Ok(Edit::Changed(()))
@@ -259,7 +259,7 @@ fn remove(cx: &Context, ui: &mut Ui, name: &ProfileName, force: bool, dry_run: b
             return Err(CommandError::ProfileNotEmpty(name.clone()));
         }
     }
-    cx.change(ui, &opened, &Change::of("profile-rm", name, &[]), |tx, signer, now| {
+    cx.change(ui, &opened, &Change::of("profile-rm", name, &[]).in_team(), |tx, signer, now| {
         let action = Action::RemoveProfile { profile: name.clone() };
         tx.change_team(action, &BTreeSet::new(), None, signer, now)?;
         Ok(Edit::Changed(()))

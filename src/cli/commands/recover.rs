@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use vault::identity::RecoveryCode;
 use vault::{MemberName, NewDevice, Signer, team};
@@ -62,17 +63,13 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
 
     let identity = enroll::identity(cx, ui, &args.enroll)?;
     let new_code = RecoveryCode::generate()?;
-    let actor = Actor { identity: identity.key, device: device.clone() };
     let new_device = NewDevice {
         device: device.clone(),
-        recipient: actor.identity.recipient(),
-        signing_key: Some(actor.identity.signing_key().public()),
+        recipient: identity.key.recipient(),
+        signing_key: Some(identity.key.signing_key().public()),
     };
-    let by_recovery = Signer {
-        device: vault::DeviceName::recovery(),
-        key: recovery_identity.signing_key(),
-        identity: &recovery_identity,
-    };
+    let actor = Actor { identity: Rc::new(identity.key), device: device.clone() };
+    let by_recovery = Signer { device: vault::DeviceName::recovery(), identity: &recovery_identity };
     cx.change_as(ui, &actor, &opened, &change, |tx, signer, now| {
         team::enroll(tx, &member, new_device, &by_recovery, now)?;
         team::new_recovery(tx, &new_code.as_passphrase(), signer, now)?;

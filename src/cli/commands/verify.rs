@@ -142,7 +142,7 @@ fn profile_values(
     actor: &Actor,
     section: &Section<'_>,
 ) -> Result<(usize, Vec<Finding>), CommandError> {
-    let key = match section.unlock(&opened.vault.id(), opened.vault.team(), &actor.device, &actor.identity) {
+    let key = match section.unlock(&opened.vault.id(), opened.vault.team(), &actor.device, &*actor.identity) {
         Ok((_, key)) => key,
         Err(vault::Error::Rejected(rejected)) => return Ok((0, vec![rejected.into()])),
         Err(error) => return Err(error.into()),

@@ -60,19 +60,20 @@ impl Machine {
             variables: &variables,
             directories: &self.directories,
             settings: &self.settings,
+            agent: None,
             slots: &self.slots,
             device,
         })
     }
 
     /// Searches without anybody to ask.
-    fn find(&self, flag: Option<&Path>) -> Result<Found, Error> {
-        self.with(flag, None, |request| find(request, None))
+    fn find(&self, flag: Option<&Path>) -> Result<Found<IdentityKey>, Error> {
+        self.with(flag, None, |request| find_in_hand(request, None))
     }
 
-    fn find_with(&self, typed: &str) -> Result<Found, Error> {
+    fn find_with(&self, typed: &str) -> Result<Found<IdentityKey>, Error> {
         let mut prompt = |_: &str| Ok(SecretValue::from(typed.as_bytes()));
-        self.with(None, None, |request| find(request, Some(&mut prompt)))
+        self.with(None, None, |request| find_in_hand(request, Some(&mut prompt)))
     }
 }
 
@@ -117,7 +118,14 @@ fn the_first_rung_that_has_one_wins() {
     let steps = machine.with(None, None, |request| explain(request, false)).steps;
     assert_eq!(
         outcomes(&steps),
-        [Outcome::NotConfigured, Outcome::Used, Outcome::NotReached, Outcome::NotReached, Outcome::NotReached]
+        [
+            Outcome::NotConfigured,
+            Outcome::Used,
+            Outcome::NotReached,
+            Outcome::NotReached,
+            Outcome::NotReached,
+            Outcome::NotReached
+        ]
     );
 }
 
@@ -126,7 +134,8 @@ fn a_source_that_was_named_and_fails_is_not_passed_over() {
     let mut machine = Machine::new();
     machine.plain("config/identity");
     let none = machine.path("none");
-    let missing = |result: Result<Found, Error>| matches!(result, Err(Error::Store(store::Error::Missing { .. })));
+    let missing =
+        |result: Result<Found<IdentityKey>, Error>| matches!(result, Err(Error::Store(store::Error::Missing { .. })));
     assert!(missing(machine.find(Some(&none))));
     machine.variables = vec![("VLT_IDENTITY_FILE", none.display().to_string())];
     assert!(missing(machine.find(None)));
@@ -135,7 +144,7 @@ fn a_source_that_was_named_and_fails_is_not_passed_over() {
     assert_eq!(error.to_string(), "VLT_IDENTITY line 1: not an age identity");
     let steps = machine.with(None, None, |request| explain(request, true)).steps;
     assert_eq!(steps[2].outcome, Outcome::Failed(error.to_string()));
-    assert_eq!(steps[3].outcome, Outcome::NotReached);
+    assert_eq!(steps[4].outcome, Outcome::NotReached);
 }
 
 #[test]
@@ -166,7 +175,7 @@ fn a_sealed_file_asks_once_and_says_for_what() {
         labels.push(label.to_owned());
         Ok(SecretValue::from(&b"correct horse"[..]))
     };
-    let found = machine.with(None, None, |request| find(request, Some(&mut prompt))).unwrap();
+    let found = machine.with(None, None, |request| find_in_hand(request, Some(&mut prompt))).unwrap();
     assert_eq!(found.identity.recipient(), recipient);
     assert_eq!(labels, [format!("passphrase for {}", path.display())]);
     assert!(matches!(machine.find_with("wrong"), Err(Error::DoesNotOpen { .. })));
@@ -174,7 +183,7 @@ fn a_sealed_file_asks_once_and_says_for_what() {
     // Which device this is shows without the passphrase.
     assert_eq!(machine.with(None, None, find_public).unwrap().0, recipient);
     let search = machine.with(None, None, |request| explain(request, false));
-    assert_eq!(search.steps[3].outcome, Outcome::Used);
+    assert_eq!(search.steps[4].outcome, Outcome::Used);
 }
 
 #[test]
@@ -190,7 +199,7 @@ fn slots_need_a_passphrase_and_a_name_among_several() {
     let mut machine = Machine::new();
     let laptop = machine.slot("laptop", "one");
     match machine.find(None).unwrap_err() {
-        Error::None { steps } => assert_eq!(steps[4].outcome, Outcome::NotTried(NotTried::NoPassphrase)),
+        Error::None { steps } => assert_eq!(steps[5].outcome, Outcome::NotTried(NotTried::NoPassphrase)),
         other => panic!("{other}"),
     }
     let pass = machine.path("pass");
@@ -202,14 +211,14 @@ fn slots_need_a_passphrase_and_a_name_among_several() {
 
     machine.slot("desktop", "two");
     match machine.find(None).unwrap_err() {
-        Error::None { steps } => assert_eq!(steps[4].outcome, Outcome::NotTried(NotTried::SeveralDevices)),
+        Error::None { steps } => assert_eq!(steps[5].outcome, Outcome::NotTried(NotTried::SeveralDevices)),
         other => panic!("{other}"),
     }
-    let named = |device| machine.with(None, Some(device), |request| find(request, None));
+    let named = |device| machine.with(None, Some(device), |request| find_in_hand(request, None));
     assert_eq!(named("laptop").unwrap().identity.recipient(), laptop);
     assert!(matches!(named("desktop"), Err(Error::DoesNotOpen { origin: Origin::Device(_) })));
     match named("server").unwrap_err() {
-        Error::None { steps } => assert_eq!(steps[4].outcome, Outcome::Absent),
+        Error::None { steps } => assert_eq!(steps[5].outcome, Outcome::Absent),
         other => panic!("{other}"),
     }
 }
@@ -224,7 +233,7 @@ fn giving_up_at_the_prompt_ends_the_search() {
         asked += 1;
         Err(PromptError::Cancelled)
     };
-    let result = machine.with(None, None, |request| find(request, Some(&mut prompt)));
+    let result = machine.with(None, None, |request| find_in_hand(request, Some(&mut prompt)));
     assert!(matches!(result, Err(Error::Prompt(PromptError::Cancelled))));
     assert_eq!(asked, 1);
 }
@@ -237,7 +246,7 @@ fn nothing_found_names_what_was_tried() {
         message,
         format!(
             "no identity found (--identity: not set; VLT_IDENTITY_FILE: not set; VLT_IDENTITY: not set; \
-             configuration: {}: not there; vault file: not set)",
+             agent: not set; configuration: {}: not there; vault file: not set)",
             machine.path("config/identity").display()
         )
     );

@@ -420,7 +420,7 @@ impl Merge {
                 return Err(Error::Bound("the write counter of this device is used up").into());
             }
             let signature = SectionSignature { team: team.head(), by: signer.device.clone(), at: now, clock, audit };
-            sections.insert(name.clone(), profile.sign(&plan.ours.id(), &signature, &signer.key)?);
+            sections.insert(name.clone(), profile.sign(&plan.ours.id(), &signature, signer.identity)?);
         }
         let written = self.compose(plan, sections)?;
         let sections: Vec<Section<'_>> =

@@ -53,7 +53,7 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Re
     let actor = cx.actor(ui, opened).ok().filter(|actor| device.as_ref().is_none_or(|device| *device == actor.device));
     let member = actor.as_ref().and_then(|actor| opened.vault.team().devices().get(&actor.device));
     let member = member.map(|device| device.member.to_string());
-    let identity = actor.as_ref().map(|actor| &actor.identity);
+    let identity = actor.as_ref().map(|actor| &*actor.identity);
     let mut trail = cx.trail(&opened.vault.id(), device.as_ref(), member, identity)?.anchored(known);
     let head = trail.begin_again(reason, cx.now())?;
     ui.note(&format!("a new log was begun at {head}; the old one is kept"));

@@ -55,7 +55,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
             return Err(error);
         }
     };
-    let signer = Signer { device: actor.device.clone(), identity: &actor.identity, key: actor.identity.signing_key() };
+    let signer = Signer { device: actor.device.clone(), identity: &*actor.identity };
     let merge = match plan.merge(&signer, &Choices::new(), now)? {
         Ok(merge) => merge,
         Err(open) => return stop(ui, &open),

@@ -88,7 +88,7 @@ impl Stopped {
             Side::Theirs => (&self.theirs, &self.ours),
         };
         let opened = cx.open_bytes(ui, self.path.clone(), kept.bytes().to_vec())?;
-        let actor = cx.actor(ui, &opened)?;
+        let actor = cx.actor_in_hand(ui, &opened)?;
         let mut adopted = None;
         let saved = self.saved()?;
         cx.sign_merge(
@@ -134,8 +134,7 @@ impl Stopped {
         plan: &Plan<'_>,
         choices: &Choices,
     ) -> Result<Result<(), Vec<Conflict>>, CommandError> {
-        let signer =
-            Signer { device: actor.device.clone(), identity: &actor.identity, key: actor.identity.signing_key() };
+        let signer = Signer { device: actor.device.clone(), identity: &*actor.identity };
         let merge = match plan.merge(&signer, choices, cx.now())? {
             Ok(merge) => merge,
             Err(open) => return Ok(Err(open)),
@@ -229,7 +228,7 @@ impl Stopped {
     pub(super) fn key(plan: &Plan<'_>, actor: &Actor, profile: &ProfileName) -> Result<ValueKey, CommandError> {
         let vault = plan.side(plan.team());
         let section = vault.section(profile)?;
-        Ok(section.unlock(&vault.id(), vault.team(), &actor.device, &actor.identity)?.1)
+        Ok(section.unlock(&vault.id(), vault.team(), &actor.device, &*actor.identity)?.1)
     }
 }
 

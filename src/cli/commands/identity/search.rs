@@ -27,8 +27,8 @@ pub(crate) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
         Ok(_) => Some(cx.open(ui)?),
         Err(_) => None,
     };
-    let slots = opened.as_ref().map(|opened| unlock::slots(&opened.vault)).unwrap_or_default();
-    let search = identity::explain(&unlock::request(cx, &slots, None), ui.can_ask());
+    let vault = opened.as_ref().map(|opened| &opened.vault);
+    let search = unlock::with_request(cx, vault, |request| identity::explain(request, ui.can_ask()));
     let steps: Vec<Step> = search
         .steps
         .iter()

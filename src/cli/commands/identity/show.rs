@@ -43,11 +43,10 @@ pub(crate) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
 
 /// The public halves of the identity that the search finds.
 fn found(cx: &Context, ui: &mut Ui, open: bool) -> Result<(Recipient, PublicKey), CommandError> {
-    let request = unlock::request(cx, &[], None);
-    if !open && let Some(found) = identity::find_public(&request) {
+    if !open && let Some(found) = unlock::with_request(cx, None, identity::find_public) {
         return Ok(found);
     }
-    let found = unlock::find(ui, &request)?;
+    let found = unlock::found_in_hand(cx, ui, None)?;
     Ok((found.identity.recipient(), found.identity.signing_key().public()))
 }
 
