@@ -82,7 +82,7 @@ def costs(world: World, peer: Peer, size: int) -> dict[str, object]:
         "set": lambda n: peer.set(place, "NEW", b"value-%d" % n) or (None, b""),
     }
     for what, make in jobs.items():
-        if make(0)[0] is None:
+        if make(0)[0] is None or (what == "set" and not peer.replaces and peer.stores):
             continue
         try:
             found[what] = measure(place, make)
@@ -292,7 +292,8 @@ def main() -> int:
                     each["conformance"][what] = outcome
                     print(f"{peer.name}: {what}: {outcome}", file=sys.stderr, flush=True)
             for what, test in FAULTS.items():
-                each["faults"][what] = guarded(test, world, peer)
+                tried = peer.replaces if test in (killed, full) else peer.stores
+                each["faults"][what] = guarded(test, world, peer) if tried else None
                 print(f"{peer.name}: {what}: {each['faults'][what]}", file=sys.stderr, flush=True)
     finally:
         world.close()

@@ -44,6 +44,8 @@ class Peer:
     name, program, version_argument = "", "", "--version"
     most, why = 10_000, ""
     encrypts = True
+    # False where the tool has no command of its own that stores one value over another: nothing is held against it.
+    stores = replaces = True
     # The file that holds the values, and what is taken away or replaced for "a wrong key".
     holds = ""
 
@@ -239,6 +241,7 @@ class WholeFile(Peer):
     """One encrypted dotenv file: every use opens all of it, and a shell makes it an environment."""
 
     holds = "secrets"
+    stores = replaces = False
 
     def decrypt(self, place) -> list:
         raise NotImplementedError
@@ -342,6 +345,7 @@ class Pass(Peer):
 
 class Keepassxc(Peer):
     name, program, holds = "keepassxc-cli", "keepassxc-cli", "db.kdbx"
+    replaces = False
 
     def prepare(self, place, values):
         place.env["QT_QPA_PLATFORM"] = "offscreen"
