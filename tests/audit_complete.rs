@@ -33,6 +33,7 @@ const COMMANDS: &[(&str, &[&str], Kind)] = &[
         &["--vault", "new/vault.toml", "--member", "alice", "--device", "laptop", "--no-recovery"],
         Recorded("init", &[], CHANGE),
     ),
+    ("status", &[], Silent),
     ("trust", &[], Silent),
     ("which", &[], Silent),
     ("set", &["NEW_KEY", "-"], Recorded("set", &["NEW_KEY"], CHANGE)),
@@ -102,6 +103,8 @@ const COMMANDS: &[(&str, &[&str], Kind)] = &[
     ("audit begin", &["--reason", "x"], Elsewhere),
     ("doctor", &[], Silent),
     ("config", &[], Silent),
+    ("completions", &["bash"], Silent),
+    ("man", &["pages"], Silent),
 ];
 
 /// What goes before a command of the table that needs more than a vault with two secrets.

@@ -35,7 +35,7 @@ pub use keys::{Certifier, EpochKey};
 pub use log::{Begun, Log, Pending, Receipt};
 pub use origin::{Origin, agent_from, ci_from};
 pub use place::{LogFile, Place, logs_in};
-pub use query::{Entry, Filter, Records, distinct, for_each_use, is_use, merge, records, secret_of};
+pub use query::{Entry, Filter, Records, distinct, for_each_use, is_use, last_use, merge, records, secret_of};
 pub use record::{Head, MAX_LINE, Record, Torn};
 pub use sink::Sink;
 pub use stats::{Newcomer, Rules, Seen, Stats, Subject, Unused, Unusual, Usage};

@@ -117,6 +117,36 @@ pub fn for_each_use(path: &Path, mut found: impl FnMut(Timestamp, &str, &[Cow<'_
     Ok(())
 }
 
+/// The last use in a log, see [`is_use`]. Its end is looked at first, and all of it only
+/// where that holds none.
+///
+/// # Errors
+/// [`Error::Store`] or [`Error::Read`].
+pub fn last_use(path: &Path) -> Result<Option<Record>, Error> {
+    const END: u64 = 64 << 10;
+    let filter = Filter { uses: true, ..Filter::default() };
+    let log = store::Log::open_read_only(path)?;
+    let size = log.size()?;
+    for length in [END, size] {
+        let start = size.saturating_sub(length);
+        let mut reader = Reader::new(&log, start);
+        let (mut line, mut last) = (Vec::new(), None);
+        if start > 0 {
+            // What is left of a line.
+            next_line(&mut reader, &mut line).map_err(Error::Read)?;
+        }
+        while next_line(&mut reader, &mut line).map_err(Error::Read)? == Line::Complete {
+            if Fields::scan(&line).is_some_and(|fields| !filter.passes_over(&fields)) {
+                last = Record::parse(&line).filter(is_use).or(last);
+            }
+        }
+        if last.is_some() || start == 0 {
+            return Ok(last);
+        }
+    }
+    Ok(None)
+}
+
 /// A record and its line as stored, without the LF.
 #[derive(Clone, Debug)]
 pub struct Entry {

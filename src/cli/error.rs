@@ -139,6 +139,10 @@ pub(crate) enum CommandError {
     Clash(Vec<(SecretName, Option<DeviceName>)>),
     #[error("nothing was changed: every line of profile {0} is gone")]
     EverythingGone(ProfileName),
+    #[error("no clipboard: no program for it, and no terminal")]
+    NoClipboard,
+    #[error("the value is too long for the clipboard of a terminal")]
+    TooLongToCopy,
     #[error("interrupted; nothing was changed")]
     Interrupted,
     #[error("cannot read the terminal: {0}")]
@@ -267,6 +271,8 @@ impl CommandError {
             | Self::LogIsWhole
             | Self::NotConfirmed
             | Self::NoEditor
+            | Self::NoClipboard
+            | Self::TooLongToCopy
             | Self::EditorMissing { .. }
             | Self::Unreadable { .. }
             | Self::EverythingGone(_)
@@ -485,6 +491,10 @@ impl CommandError {
                 "see `vault audit verify` and find out why; `vault audit begin --reason TEXT` goes on with a new log"
                     .into()
             }
+            Self::NoClipboard => {
+                "install wl-clipboard, xclip or xsel; or give the value to a program: `vault exec -- CMD`".into()
+            }
+            Self::TooLongToCopy => "write it to a private file: `(umask 077; vault get NAME >FILE)`".into(),
             Self::NoEditor | Self::EditorMissing { .. } => {
                 "name one that is there, for example `EDITOR=nano vault edit`".into()
             }

@@ -2,6 +2,7 @@
 
 mod anchors;
 mod args;
+mod clipboard;
 mod commands;
 mod context;
 mod editor;
@@ -49,24 +50,19 @@ use ui::Ui;
 /// program with them in its environment; nothing else sees them, and every use
 /// is on record.
 #[derive(Parser, Debug)]
-#[command(
-    name = "vault",
-    version,
-    disable_help_subcommand = false,
-    subcommand_required = true,
-    arg_required_else_help = true
-)]
+#[command(name = "vault", version, disable_help_subcommand = false)]
 struct Cli {
     #[command(flatten)]
     globals: Globals,
 
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand, Debug)]
 #[allow(clippy::large_enum_variant, reason = "made once per run")]
 enum Command {
+    Status(Later<run_as::status::Args>),
     Init(Later<run_as::init::Args>),
     Trust(Later<run_as::trust::Args>),
     Which(Later<run_as::which::Args>),
@@ -107,6 +103,10 @@ enum Command {
     Audit(Later<run_as::audit::Args>),
     Doctor(Later<run_as::doctor::Args>),
     Config(Later<run_as::config::Args>),
+    Completions(Later<run_as::completions::Args>),
+    #[command(hide = true)]
+    Complete(Later<run_as::complete::Args>),
+    Man(Later<run_as::man::Args>),
 }
 
 /// Runs one command line and gives the exit status.
@@ -121,7 +121,7 @@ pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
             return if exit == Exit::Done { exit as u8 } else { failure(exit, command.as_deref() == Some("exec")) };
         }
     };
-    let is_exec = matches!(cli.command, Command::Exec(_));
+    let is_exec = matches!(cli.command, Some(Command::Exec(_)));
     let stdout_closed = original.was_closed(1);
     let mut cx = Context::new(cli.globals, original);
     let no_color = cx.variables.no_color();
@@ -129,10 +129,10 @@ pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
     cx.attempt_command(&name);
     let result = match cli.command {
         // Nobody's configuration, and nothing of the caller's.
-        Command::Agent(args) => run_as::agent::run(&args),
-        command if cx.globals.profiles.len() > 1 && !matches!(command, Command::Unlock(_)) => Err(CommandError::usage(
-            "`--profile` is given more than once; only `vault unlock` takes several".to_owned(),
-        )),
+        Some(Command::Agent(args)) => run_as::agent::run(&args),
+        command if cx.globals.profiles.len() > 1 && !matches!(command, Some(Command::Unlock(_))) => Err(
+            CommandError::usage("`--profile` is given more than once; only `vault unlock` takes several".to_owned()),
+        ),
         command => cx.load().and_then(|()| dispatch(&mut cx, &mut ui, command)),
     };
     let result = result.or_else(|error| {
@@ -168,7 +168,7 @@ fn failure(exit: Exit, is_exec: bool) -> u8 {
 fn parse(arguments: &[OsString]) -> Result<(Cli, String), clap::Error> {
     let read = |command: &mut clap::Command| {
         let matches = command.try_get_matches_from_mut(arguments)?;
-        let name = matches.subcommand_name().unwrap_or_default().to_owned();
+        let name = matches.subcommand_name().unwrap_or("status").to_owned();
         Ok((Cli::from_arg_matches(&matches)?, name))
     };
     // Never dropped: the process is about to end, or to become another one.
@@ -183,8 +183,16 @@ fn parse(arguments: &[OsString]) -> Result<(Cli, String), clap::Error> {
     })
 }
 
-fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), CommandError> {
+/// Every command in full, for completions and manual pages.
+pub(crate) fn described() -> clap::Command {
+    later::describe_all();
+    Cli::command()
+}
+
+fn dispatch(cx: &mut Context, ui: &mut Ui, command: Option<Command>) -> Result<(), CommandError> {
+    let Some(command) = command else { return run_as::status::run(cx, ui, &run_as::status::Args::default()) };
     match command {
+        Command::Status(args) => run_as::status::run(cx, ui, &args),
         Command::Init(args) => run_as::init::run(cx, ui, &args),
         Command::Trust(args) => run_as::trust::run(cx, ui, &args),
         Command::Which(args) => run_as::which::run(cx, ui, &args),
@@ -220,5 +228,8 @@ fn dispatch(cx: &mut Context, ui: &mut Ui, command: Command) -> Result<(), Comma
         Command::Audit(args) => run_as::audit::run(cx, ui, &args),
         Command::Doctor(args) => run_as::doctor::run(cx, ui, &args),
         Command::Config(args) => run_as::config::run(cx, ui, &args),
+        Command::Completions(args) => run_as::completions::run(ui, &args),
+        Command::Complete(args) => run_as::complete::run(cx, ui, &args),
+        Command::Man(args) => run_as::man::run(cx, ui, &args),
     }
 }

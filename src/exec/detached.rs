@@ -42,12 +42,12 @@ impl Drop for Watcher {
 }
 
 /// Runs `work` in a child that outlives this process, in a session of its own and
-/// with nothing of this process's files open, so that nobody waits for it.
+/// with nothing of this process's files open but `keep`, so that nobody waits for it.
 ///
 /// # Errors
 /// What the system said to fork(2).
-pub fn detach(work: impl FnOnce()) -> io::Result<()> {
-    fork(None, work).map(drop)
+pub fn detach(keep: Option<&OwnedFd>, work: impl FnOnce()) -> io::Result<()> {
+    fork(keep, work).map(drop)
 }
 
 /// While no other thread runs: the child has this one only.
@@ -127,7 +127,7 @@ mod tests {
         // Would keep the pipe open for as long as the test takes.
         let (waits, goes_on) = io::pipe().unwrap();
         rustix::io::fcntl_setfd(&waits, rustix::io::FdFlags::empty()).unwrap();
-        detach(|| std::thread::sleep(std::time::Duration::from_secs(1))).unwrap();
+        detach(None, || std::thread::sleep(std::time::Duration::from_secs(1))).unwrap();
         drop((writer, goes_on, waits));
         let before = std::time::Instant::now();
         assert_eq!(reader.read(&mut [0; 1]).unwrap(), 0);

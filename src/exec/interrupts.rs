@@ -5,8 +5,9 @@ use std::mem::MaybeUninit;
 
 /// While it lives, what the terminal sends to the whole foreground group (SIGINT,
 /// SIGQUIT) is for the child: this process goes on, and the child finds the signals
-/// as they were (execve(2) puts handled ones back to their default). A SIGCHLD that
-/// was ignored is not, so that the child's status can be had.
+/// as they were (execve(2) puts handled ones back to their default). A child that closes
+/// a pipe early is an error and not the end (SIGPIPE), and a SIGCHLD that was ignored is
+/// not, so that the child's status can be had.
 #[derive(Debug)]
 pub struct Held(Vec<(c_int, libc::sigaction)>);
 
@@ -19,6 +20,7 @@ impl Held {
         for (signal, only_if, handler) in [
             (libc::SIGINT, libc::SIG_DFL, nothing as extern "C" fn(c_int) as usize),
             (libc::SIGQUIT, libc::SIG_DFL, nothing as extern "C" fn(c_int) as usize),
+            (libc::SIGPIPE, libc::SIG_DFL, nothing as extern "C" fn(c_int) as usize),
             (libc::SIGCHLD, libc::SIG_IGN, libc::SIG_DFL),
         ] {
             // SAFETY: a sigaction of zeros is a valid one; both calls get pointers to
@@ -60,11 +62,18 @@ mod tests {
     use rustix::process::{Signal, getpid, kill_process};
 
     #[test]
+    #[expect(unsafe_code, reason = "as above")]
     fn an_interrupt_is_survived_while_it_is_held() {
+        // Whoever runs the tests may ignore some of them.
+        for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGPIPE, libc::SIGCHLD] {
+            // SAFETY: the default disposition is always a valid one.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
         let held = Held::begin();
-        assert_eq!(held.0.len(), 2, "SIGCHLD is not ignored here");
+        assert_eq!(held.0.len(), 3, "SIGCHLD is as it should be");
         kill_process(getpid(), Signal::INT).unwrap();
         kill_process(getpid(), Signal::QUIT).unwrap();
+        kill_process(getpid(), Signal::PIPE).unwrap();
         drop(held);
     }
 }

@@ -269,13 +269,7 @@ pub fn restore(
     }
     let earlier = secret.earlier.iter().find(|earlier| earlier.version == version);
     let earlier = earlier.ok_or_else(|| Error::NoVersion { name: name.clone(), version })?;
-    let why = match (earlier.stage, earlier.exposed.is_empty()) {
-        _ if force => None,
-        (Stage::Revoked, _) => Some("revoked"),
-        (_, false) => Some("exposed"),
-        (Stage::Previous, true) => None,
-    };
-    if let Some(why) = why {
+    if let Some(why) = earlier.unfit().filter(|_| !force) {
         return Err(Error::Unfit { name: name.clone(), version, why });
     }
     let value = key.open(Binding { name: name.as_str(), version }, &earlier.value)?;
@@ -299,6 +293,16 @@ impl Secret {
 }
 
 impl Earlier {
+    /// Why it is only gone back to by force, if it is.
+    #[must_use]
+    pub fn unfit(&self) -> Option<&'static str> {
+        match (self.stage, self.exposed.is_empty()) {
+            (Stage::Revoked, _) => Some("revoked"),
+            (_, false) => Some("exposed"),
+            (Stage::Previous, true) => None,
+        }
+    }
+
     /// True if it is to be revoked at its provider and was not.
     #[must_use]
     pub fn waits(&self) -> bool {

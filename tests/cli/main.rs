@@ -7,8 +7,10 @@
 mod agent;
 mod audit;
 mod bad_input;
+mod completions;
 mod concurrency;
 mod config;
+mod copy;
 #[cfg(feature = "os-keyring")]
 mod desktop;
 mod doctor;
@@ -17,6 +19,7 @@ mod edit_terminal;
 mod exec;
 mod forms;
 mod get;
+mod habits;
 mod harness;
 mod identity;
 mod import;
@@ -24,12 +27,15 @@ mod init;
 #[cfg(feature = "os-keyring")]
 mod keyring;
 mod list;
+mod man;
+mod moving;
 mod profile;
 mod prompts;
 mod rm;
 mod secrets;
 mod set;
 mod show;
+mod status;
 mod team;
 #[path = "../terminal/mod.rs"]
 mod terminal;

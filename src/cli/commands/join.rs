@@ -15,6 +15,10 @@ use crate::cli::ui::Ui;
 pub(crate) struct Args {
     #[command(flatten)]
     enroll: enroll::Args,
+
+    /// Report what would be asked for, and make nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
@@ -34,6 +38,12 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     // has one may be in already, under these very names.
     if !enroll::has_identity(cx, ui, &args.enroll)? {
         check_names()?;
+    }
+    if args.dry_run {
+        let with =
+            if enroll::has_identity(cx, ui, &args.enroll)? { "the identity that is there" } else { "a new identity" };
+        ui.note(&format!("would ask for {device} of {member}, with {with}"));
+        return Ok(());
     }
     let identity = enroll::identity(cx, ui, &args.enroll)?;
     if let Some(device) = team.device_of(&identity.key.recipient()) {

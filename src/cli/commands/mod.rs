@@ -2,6 +2,8 @@
 
 pub(crate) mod agent;
 pub(crate) mod audit;
+pub(crate) mod complete;
+pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod cp;
 pub(crate) mod doctor;
@@ -18,6 +20,7 @@ pub(crate) mod init;
 pub(crate) mod join;
 pub(crate) mod list;
 pub(crate) mod lock;
+pub(crate) mod man;
 pub(crate) mod member;
 pub(crate) mod mv;
 pub(crate) mod profile;
@@ -31,6 +34,7 @@ pub(crate) mod rotation;
 pub(crate) mod schedule;
 pub(crate) mod set;
 pub(crate) mod show;
+pub(crate) mod status;
 pub(crate) mod trust;
 pub(crate) mod unlock;
 pub(crate) mod verify;

@@ -26,6 +26,10 @@ pub(crate) struct Args {
     /// Put the new recovery code in this new file instead of showing it
     #[arg(long, value_name = "FILE")]
     recovery_file: Option<PathBuf>,
+
+    /// Check the code, report what would change, and change nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
@@ -45,7 +49,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     if vault_team.devices().contains_key(&device) {
         return Err(vault::Error::NameUsed { what: "device", name: device.to_string() }.into());
     }
-    if args.recovery_file.is_none() && !ui.can_ask() {
+    if args.recovery_file.is_none() && !ui.can_ask() && !args.dry_run {
         return Err(CommandError::usage(
             "without a terminal, say where the new code goes: `--recovery-file FILE`".to_owned(),
         ));
@@ -61,6 +65,11 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         .open(&code.as_passphrase(), &recovery.recipient, &recovery.signing_key)
         .map_err(|_| CommandError::WrongCode)?;
 
+    if args.dry_run {
+        cx.settled();
+        ui.note(&format!("would add {device} as a device of {member}, and replace the recovery code"));
+        return Ok(());
+    }
     let identity = enroll::identity(cx, ui, &args.enroll)?;
     let new_code = RecoveryCode::generate()?;
     let new_device = NewDevice {

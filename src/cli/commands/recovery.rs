@@ -26,11 +26,20 @@ enum Command {
         /// Put the code in this new file instead of showing it
         #[arg(long, value_name = "FILE")]
         recovery_file: Option<PathBuf>,
+
+        /// Report what would change, and change nothing
+        #[arg(long, short = 'n')]
+        dry_run: bool,
     },
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
-    let Command::New { recovery_file } = &args.command;
+    let Command::New { recovery_file, dry_run } = &args.command;
+    if *dry_run {
+        cx.open(ui)?;
+        ui.note("would make a new recovery code, and new keys for every profile");
+        return Ok(());
+    }
     if recovery_file.is_none() && !ui.can_ask() {
         return Err(CommandError::usage(
             "without a terminal, say where the code goes: `--recovery-file FILE`".to_owned(),

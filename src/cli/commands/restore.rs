@@ -1,4 +1,4 @@
-use vault::SecretName;
+use vault::{Secret, SecretName};
 
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
@@ -33,10 +33,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let sections = cx.sections(ui, &opened, std::slice::from_ref(&profile))?;
     let secret = sections[0].secret(name)?.ok_or_else(|| cx.no_secret(&sections, &profile, name))?;
     if args.dry_run {
-        let kept = secret.version == args.version || secret.earlier.iter().any(|old| old.version == args.version);
-        if !kept {
-            return Err(vault::Error::NoVersion { name: name.clone(), version: args.version }.into());
-        }
+        check(&secret, args)?;
         ui.note(&format!("would go back to version {} of {name} in profile {profile}", args.version));
         return Ok(());
     }
@@ -55,4 +52,18 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         Edit::Unchanged(_) => format!("{name} has this value already; nothing changed"),
     });
     Ok(())
+}
+
+/// What [`vault::restore`] would refuse.
+fn check(secret: &Secret, args: &Args) -> Result<(), vault::Error> {
+    let (name, version) = (args.name.clone(), args.version);
+    if secret.version == version {
+        return Ok(());
+    }
+    let earlier = secret.earlier.iter().find(|earlier| earlier.version == version);
+    match earlier.map(vault::Earlier::unfit) {
+        None => Err(vault::Error::NoVersion { name, version }),
+        Some(Some(why)) if !args.force => Err(vault::Error::Unfit { name, version, why }),
+        Some(_) => Ok(()),
+    }
 }

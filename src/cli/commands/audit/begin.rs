@@ -20,6 +20,10 @@ pub(super) struct Args {
     /// Do not ask
     #[arg(long)]
     yes: bool,
+
+    /// Report what was found, and begin nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
 }
 
 pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Result<(), CommandError> {
@@ -40,6 +44,10 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Re
         return Err(CommandError::LogIsWhole);
     };
     ui.note(&format!("what was found: {found}"));
+    if args.dry_run {
+        ui.note("would begin a new log, and keep the old one");
+        return Ok(());
+    }
     if !args.yes {
         if !ui.can_ask() {
             return Err(CommandError::NotConfirmed);

@@ -12,7 +12,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::ui::Ui;
 
-pub(crate) use select::{Readable, own_entries};
+pub(crate) use select::{Readable, last_use, own_entries};
 
 /// Show who used what and when, and check that the record is whole
 ///
@@ -50,7 +50,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
 }
 
 /// How long ago, in one unit, rounded down.
-fn ago(seconds: u64) -> String {
+pub(super) fn ago(seconds: u64) -> String {
     let (number, unit) = match seconds {
         0..60 => return "just now".to_owned(),
         60..3_600 => (seconds / 60, "min"),

@@ -140,6 +140,13 @@ pub(crate) fn own_entries(
     read(&directories(cx, opened, &[])?, filter)
 }
 
+/// The last use of a value that the logs on this machine know of.
+pub(crate) fn last_use(cx: &Context, opened: &Opened) -> Result<Option<audit::Record>, CommandError> {
+    let logs = audit::logs_in(&cx.audit_place(&opened.vault.id(), None).directory)?;
+    let found = logs.iter().map(|log| audit::last_use(&log.path)).collect::<Result<Vec<_>, _>>()?;
+    Ok(found.into_iter().flatten().max_by_key(|record| record.at))
+}
+
 /// Passes lines that are no records over, and counts them; `vault audit verify` is
 /// where they are named.
 pub(crate) struct Readable<I> {

@@ -34,6 +34,10 @@ pub(crate) struct Args {
     /// Keep every byte of standard input, also a final newline
     #[arg(long)]
     raw: bool,
+
+    /// Report what would be settled, and change nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
@@ -66,6 +70,15 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         }
         None => return Err(CommandError::usage("more than one profile has it: pass `--profile NAME`".to_owned())),
     };
+    if args.dry_run {
+        let side = match (args.ours, args.theirs) {
+            (true, _) => "our side",
+            (_, true) => "their side",
+            _ => "a value from standard input",
+        };
+        ui.note(&format!("would settle {} with {side}; {} would be left", args.name, open.len() - 1));
+        return Ok(());
+    }
     let opened = stopped.open(cx, ui, &plan)?;
     // Everything that signs or seals needs to be unlocked; so does the last choice.
     let is_last = open.len() == 1;
