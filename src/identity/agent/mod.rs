@@ -1,6 +1,6 @@
 //! The agent: a process of this user that holds unlocked identities until their time is up.
 //!
-//! It opens grants and signs what is no change of the team ([`message`] has every request
+//! It opens grants and signs what is no change of the team (`message` has every request
 //! there is). It never gives an identity out. Whoever may talk to it runs as this user; what
 //! such a program gets from it is what was unlocked, and nothing else.
 //!
