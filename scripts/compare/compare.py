@@ -218,7 +218,7 @@ def report(found: dict, sizes: list[int]) -> str:
              "Written by `scripts/compare.sh`, which installs the tools, gives each the same made-up values and runs what is below;",
              "nothing stands here that it did not show. The tools are made for different things: a plaintext provider, a password",
              "store and one encrypted file are no secrets manager, and are here because people use them as one.", "",
-             f"{date}, Linux {platform.release()}, {os.cpu_count()} processors. Times in milliseconds, wall clock, median; in brackets",
+             f"{date}, {platform.system()}, {os.cpu_count()} processors. Times in milliseconds, wall clock, median; in brackets",
              "how many times as long as `vault` took. `set` of `vault` flushes to disk and records; most others do neither.", "",
              "| tool | version | |", "|---|---|---|"]
     notes = {"secretspec (dotenv)": "values are plain text in `.env`", "age": "one file; a shell takes it apart",

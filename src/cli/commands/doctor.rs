@@ -104,7 +104,7 @@ fn vault_and_place(cx: &Context) -> (Vec<Check>, Option<Vault>) {
     let team = vault.team();
     let mut checks = vec![Check::ok(
         "vault",
-        format!("{}: {} profiles, {} members", path.display(), team.profiles().len(), team.members().len()),
+        format!("{}: profiles {}, members {}", path.display(), team.profiles().len(), team.members().len()),
     )];
     let known = Place::of(&path).and_then(|place| Ok(Places::load(cx.directories())?.known(&place)));
     checks.push(match known {
