@@ -292,6 +292,21 @@ fn only_an_admin_of_both_sides_can() {
     let said = text(&done.stderr);
     assert!(said.contains("not made again: member mallory added"), "{said}");
     assert_eq!(members(&alice), "alice bob carol dave");
+    // Mallory holds the key of that branch, which was also the key of this one.
+    let default: vault::ProfileName = "default".parse().unwrap();
+    let key = |person: &Person| person.read().team().profiles()[&default].commitment;
+    assert_ne!(key(&alice), key(&bob));
+    let exposed = alice.vault(&["show", "SHARED", "--json"]);
+    assert!(exposed.contains("given the key on a branch that was not taken over"), "{exposed}");
+    assert_eq!(alice.try_vault(&["rotation", "--fail-on", "exposed"], b"").status.code(), Some(1));
+    alice.verify();
+}
+
+#[test]
+fn whoever_was_taken_over_gets_no_new_key_for_nothing() {
+    let (_world, _, bob, _) = stopped(|alice| drop(enter(alice, "erin")), |bob| drop(enter(bob, "frank")));
+    bob.vault(&["git", "resolve", "@team", "--ours"]);
+    assert!(!bob.vault(&["show", "SHARED", "--json"]).contains("given the key on a branch"));
 }
 
 /// Who was removed cannot undo it with an adoption of their own.

@@ -58,6 +58,7 @@ pub fn adopt(
     sides.merge_roles(parted)?;
     sides.merge_parents(parted)?;
     sides.merge_recovery(parted)?;
+    sides.shut_out_strangers()?;
     let Sides { tx, made, left, .. } = sides;
     Ok(Adopted { vault: tx.sign(signer, memory, audit, now)?, made, left })
 }
@@ -149,7 +150,7 @@ impl Sides<'_> {
             mark(device.as_str(), &|profile| here.reads(device, profile));
         }
         let action = Action::Adopt { head: *head, members, devices };
-        let marks = |profile: &ProfileName| exposed.get(profile).cloned().unwrap_or_default();
+        let marks = |profile: &ProfileName, _| exposed.get(profile).cloned().unwrap_or_default();
         self.tx.change_team_marking(action.clone(), &rekeyed, marks, self.signer, self.now)?;
         self.made.push(action);
         Ok(())
@@ -326,6 +327,29 @@ impl Sides<'_> {
         } else {
             self.change(action)?;
         }
+        Ok(())
+    }
+
+    /// Whoever was let in there and is not here holds the key of that side: where it is
+    /// the one of this side too, it is replaced, and they know every value under it.
+    fn shut_out_strangers(&mut self) -> Result<(), Error> {
+        let (here, there) = (self.tx.team(), self.dropped.team());
+        let key = |team: &Team, profile: &ProfileName| team.profiles().get(profile).map(|state| state.commitment);
+        let mut strangers: BTreeMap<ProfileName, Vec<Exposure>> = BTreeMap::new();
+        for profile in here.profiles().keys().filter(|profile| key(here, profile) == key(there, profile)) {
+            let readers: BTreeSet<_> = here.readers(profile).map(|(_, recipient)| recipient).collect();
+            for (device, _) in there.readers(profile).filter(|(_, recipient)| !readers.contains(recipient)) {
+                let why = "given the key on a branch that was not taken over";
+                strangers.entry(profile.clone()).or_default().extend(known_to(device.as_str(), why, self.now));
+            }
+        }
+        if strangers.is_empty() {
+            return Ok(());
+        }
+        let profiles = strangers.keys().cloned().collect();
+        let marks = |profile: &ProfileName, _| strangers.get(profile).cloned().unwrap_or_default();
+        self.tx.change_team_marking(Action::Rekey, &profiles, marks, self.signer, self.now)?;
+        self.made.push(Action::Rekey);
         Ok(())
     }
 }

@@ -116,15 +116,17 @@ impl Transaction {
         now: Timestamp,
     ) -> Result<Vec<ProfileName>, Error> {
         let exposed = exposed.map(std::slice::from_ref).unwrap_or_default();
-        self.change_team_marking(action, also_rekey, |_| exposed.to_vec(), signer, now)
+        let marks = |_: &ProfileName, lost: bool| if lost { exposed.to_vec() } else { Vec::new() };
+        self.change_team_marking(action, also_rekey, marks, signer, now)
     }
 
-    /// As [`Self::change_team`], with the marks for each profile that somebody can no longer read.
+    /// As [`Self::change_team`], with the marks for each profile that gets new keys, and
+    /// whether that is because of somebody who can no longer read it.
     pub(crate) fn change_team_marking(
         &mut self,
         action: Action,
         also_rekey: &BTreeSet<ProfileName>,
-        exposed: impl Fn(&ProfileName) -> Vec<Exposure>,
+        exposed: impl Fn(&ProfileName, bool) -> Vec<Exposure>,
         signer: &Signer<'_>,
         now: Timestamp,
     ) -> Result<Vec<ProfileName>, Error> {
@@ -160,7 +162,7 @@ impl Transaction {
             let profile = match self.profiles.remove(&name) {
                 None => Profile::empty(&name),
                 Some(mut open) => {
-                    let exposed = if lost.contains(&name) { exposed(&name) } else { Vec::new() };
+                    let exposed = exposed(&name, lost.contains(&name));
                     open.profile.reseal(&open.values, &values, &exposed)?;
                     open.profile.epoch = epoch;
                     open.profile
