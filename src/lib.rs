@@ -9,6 +9,7 @@ pub mod exec;
 pub mod git;
 pub mod identity;
 pub mod interchange;
+pub mod near;
 pub mod provider;
 pub mod rotation;
 pub mod secret_value;

@@ -74,6 +74,9 @@ const COMMANDS: &[(&str, &[&str], Kind)] = &[
     ("identity show", &[], Silent),
     ("identity where", &[], Silent),
     ("identity move", &["file"], Silent),
+    // tests/team/replacing.rs: it is on record in the logs of both devices.
+    ("identity rotate", &[], Elsewhere),
+    ("identity seal", &["--passphrase-file", "words"], Recorded("identity-seal", &["laptop"], CHANGE)),
     // tests/cli/agent.rs: it leaves a process behind.
     ("unlock", &[], Elsewhere),
     ("lock", &[], Silent),

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("secret_value", &[]),
     ("clock", &[]),
+    ("near", &[]),
     ("store", &[]),
     ("provider", &[]),
     // Credentials in variables come as secret values.
     ("config", &["store", "clock", "secret_value"]),
     ("crypto", &["secret_value"]),
-    ("identity", &["crypto", "config", "store", "secret_value", "clock"]),
+    ("identity", &["crypto", "config", "near", "store", "secret_value", "clock"]),
     ("audit", &["identity", "crypto", "config", "store", "secret_value", "clock"]),
     ("vault", &["identity", "crypto", "config", "store", "secret_value", "clock"]),
     ("rotation", &["vault", "provider", "identity", "crypto", "config", "store", "secret_value", "clock"]),

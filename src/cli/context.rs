@@ -16,7 +16,7 @@ use vault::config::{self, Directories, Known, Overdue, Place, Places, Rollback, 
 use vault::crypto::{Hash, ValueKey};
 use vault::exec::process::Original;
 use vault::identity::Unlocked;
-use vault::{DeviceName, Effective, Memory, ProfileName, SecretName, Section, Vault, store};
+use vault::{DeviceName, Effective, Memory, ProfileName, SecretName, Section, Vault, near, store};
 
 use super::args::Globals;
 use super::commands::audit::{Readable, own_entries};
@@ -267,19 +267,41 @@ impl Context {
 
     /// The identity of this device, unlocked, and the device it is in this vault.
     pub(crate) fn actor(&self, ui: &mut Ui, opened: &Opened) -> Result<Actor, CommandError> {
-        self.actor_with(opened, self.identity(ui, opened, false)?)
+        self.actor_with(ui, opened, false)
     }
 
     /// As [`Self::actor`], with the identity itself: the agent signs no change of the team.
     pub(crate) fn actor_in_hand(&self, ui: &mut Ui, opened: &Opened) -> Result<Actor, CommandError> {
-        self.actor_with(opened, self.identity(ui, opened, true)?)
+        self.actor_with(ui, opened, true)
     }
 
-    fn actor_with(&self, opened: &Opened, identity: Rc<dyn Unlocked>) -> Result<Actor, CommandError> {
-        let device = opened.vault.team().device_of(&identity.recipient()).ok_or(vault::Error::NotAMember)?;
+    fn actor_with(&self, ui: &mut Ui, opened: &Opened, in_hand: bool) -> Result<Actor, CommandError> {
+        let (identity, device) = self.identity_and_device(ui, opened, in_hand)?;
         self.acts_as(&opened.vault, Some(&device));
         self.remember_device(opened, &device)?;
         Ok(Actor { identity, device })
+    }
+
+    fn identity_and_device(
+        &self,
+        ui: &mut Ui,
+        opened: &Opened,
+        in_hand: bool,
+    ) -> Result<(Rc<dyn Unlocked>, DeviceName), CommandError> {
+        let otherwise = match self.identity(ui, opened, in_hand) {
+            Ok(identity) => match opened.vault.team().device_of(&identity.recipient()) {
+                Some(device) => return Ok((identity, device)),
+                None => vault::Error::NotAMember.into(),
+            },
+            Err(error @ CommandError::Identity(vault::identity::Error::None { .. })) => error,
+            Err(error) => return Err(error),
+        };
+        let (identity, device) = unlock::beside(self, ui, &opened.vault)?.ok_or(otherwise)?;
+        let identity: Rc<dyn Unlocked> = Rc::new(identity);
+        if self.keeps_identity.get() {
+            self.kept_identity.replace(Some(identity.clone()));
+        }
+        Ok((identity, device))
     }
 
     /// Remembers which device this machine is, so that refusals go into its log too.
@@ -448,23 +470,7 @@ pub(crate) fn read_vault(path: &Path) -> Result<Vec<u8>, CommandError> {
 /// swapped letters, in any case.
 fn is_near(a: &str, b: &str) -> bool {
     let (a, b) = (a.to_ascii_uppercase().into_bytes(), b.to_ascii_uppercase().into_bytes());
-    if a.len().abs_diff(b.len()) > 2 {
-        return false;
-    }
-    // Optimal string alignment distance, two rows back.
-    let mut rows = [vec![0; b.len() + 1], (0..=b.len()).collect::<Vec<usize>>(), Vec::new()];
-    for i in 1..=a.len() {
-        let mut row = vec![i; b.len() + 1];
-        for j in 1..=b.len() {
-            let substituted = rows[1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            row[j] = substituted.min(rows[1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                row[j] = row[j].min(rows[0][j - 2] + 1);
-            }
-        }
-        rows = [std::mem::take(&mut rows[1]), row, Vec::new()];
-    }
-    rows[1][b.len()] <= 2
+    a.len().abs_diff(b.len()) <= 2 && near::distance(&a, &b) <= 2
 }
 
 #[cfg(test)]

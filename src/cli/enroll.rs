@@ -137,7 +137,8 @@ pub(crate) fn default_file(cx: &Context) -> PathBuf {
     cx.directories().config.join("identity")
 }
 
-fn new_passphrase(cx: &Context, ui: &mut Ui) -> Result<SecretValue, CommandError> {
+/// A passphrase for an identity that is being made.
+pub(crate) fn new_passphrase(cx: &Context, ui: &mut Ui) -> Result<SecretValue, CommandError> {
     let passphrase = if identity::can_be_had(&cx.variables, false) {
         identity::passphrase(&cx.variables, None, "passphrase for the new identity")?
     } else {

@@ -66,6 +66,8 @@ pub(crate) enum CommandError {
     NoPassphrase,
     #[error("the passphrase is empty")]
     EmptyPassphrase,
+    #[error("the identity is kept in {0}, and is replaced only where it is kept in a file")]
+    NotInFile(&'static str),
     #[error("nothing was entered")]
     NothingEntered,
     #[error("the value is empty")]
@@ -264,6 +266,8 @@ impl CommandError {
             | Self::NoPassphrase
             | Self::EmptyPassphrase
             | Self::NothingEntered
+            | Self::NotInFile(_)
+            | Self::Vault(V::Sealed(_))
             | Self::EmptyValue
             | Self::NotTheSame
             | Self::UnknownProvider
@@ -468,7 +472,17 @@ impl CommandError {
                 "ask for a recipient that begins with age1 and holds no other 1, as `age-keygen` makes them".into()
             }
             Self::OwnDevice => "let another admin do it, or use another device of yours".into(),
+            Self::Request(vault::team::RequestError::OtherDevice) => {
+                "it has to be made by that device, as it is now: ask for a new one".into()
+            }
             Self::Request(_) => "ask for the whole line that `vault join` printed".into(),
+            Self::NotInFile("the keyring") => "`vault identity move file` first, and back afterwards".into(),
+            Self::NotInFile(_) => {
+                "`vault member add NAME --new-identity` makes a successor, `vault member remove` ends this one".into()
+            }
+            Self::Vault(V::Sealed(_)) => {
+                "history keeps that seal: `vault identity rotate` makes a new identity, which can be sealed".into()
+            }
             Self::Vault(V::NoGrant { .. } | V::NoWrite { .. } | V::NotAdmin(_)) => "ask an admin of the vault".into(),
             Self::Vault(V::NotAdminOnBoth(_)) => {
                 "ask somebody who is; or give one side up: `git merge --abort`, pull, and make its changes again".into()
@@ -555,6 +569,7 @@ fn identity_hint(error: &identity::Error) -> Option<Cow<'static, str>> {
         // The file behind a descriptor has another name.
         I::Store(store::Error::TooWide { path, .. }) if path.starts_with("/dev") => return None,
         I::Store(store::Error::TooWide { path, .. }) => format!("chmod 600 {}", path.display()).into(),
+        I::Word { .. } | I::WordCount { .. } => "type the six words that `vault identity seal` showed".into(),
         I::NoPassphrase { .. } => {
             "`vault unlock` on a terminal keeps it unlocked; or set VLT_PASSPHRASE_FILE to a private file that holds it"
                 .into()

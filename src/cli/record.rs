@@ -282,6 +282,12 @@ impl Context {
         self.change_as(ui, &actor, opened, change, edit)
     }
 
+    /// Writes into a device's log that a change was made which another device's log has in full.
+    pub(crate) fn record_done(&self, opened: &Opened, actor: &Actor, change: &Change) -> Result<(), CommandError> {
+        let event = Event { names: change.names.clone(), ..Event::new(change.action, Outcome::Done) };
+        self.trail_of(opened, actor)?.record(&event, self.now()).map(drop)
+    }
+
     /// As [`Context::change`], by somebody who is known already.
     pub(crate) fn change_as<T>(
         &self,

@@ -1,13 +1,15 @@
 //! Where the identity of a command comes from: the search of `vault::identity`, with
 //! this terminal to ask on and the sealed identities of this vault.
 
+use std::path::PathBuf;
 use std::rc::Rc;
 
-use vault::Vault;
+use vault::config::KeptIn;
 use vault::crypto::{IdentityKey, Recipient};
 use vault::identity::agent::Agent;
-use vault::identity::{self, AskAgent, Found, IdentityFile, Origin, PromptError, Request, Slot, Unlocked};
+use vault::identity::{self, AskAgent, Found, IdentityFile, Origin, PromptError, Replacement, Request, Slot, Unlocked};
 use vault::secret_value::SecretValue;
+use vault::{DeviceName, Vault};
 
 use super::context::Context;
 use super::error::CommandError;
@@ -51,6 +53,54 @@ pub(crate) fn in_hand(cx: &Context, ui: &mut Ui, vault: &Vault) -> Result<Rc<dyn
             Err(vault::Error::NeedsIdentity.into())
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// The file that this machine's identity is kept in, or would be. `None` where it is kept
+/// in a variable or in the keyring.
+pub(crate) fn file(cx: &Context) -> Option<PathBuf> {
+    if let Some(named) = cx.globals.identity.clone().or_else(|| cx.variables.identity_file()) {
+        return Some(named);
+    }
+    if cx.variables.identity().is_some() {
+        return None;
+    }
+    match cx.settings().identity() {
+        Some(KeptIn::File(path)) => Some(path.clone()),
+        Some(KeptIn::Keyring) => None,
+        None => Some(cx.directories().config.join("identity")),
+    }
+}
+
+/// Where the identity found is no device of the vault: one that a replacement left beside
+/// it and that is. The next one, if the replacement was interrupted; an earlier one, for
+/// vaults that know no other, and for older commits.
+pub(crate) fn beside(
+    cx: &Context,
+    ui: &mut Ui,
+    vault: &Vault,
+) -> Result<Option<(IdentityKey, DeviceName)>, CommandError> {
+    let Some(replacement) = file(cx).map(|file| Replacement::of(&file)) else { return Ok(None) };
+    let device_of = |file: &IdentityFile| vault.team().device_of(&recipient(file));
+    if let Some(next) = replacement.read_next()?
+        && let Some(device) = device_of(&next)
+    {
+        ui.warn("a new identity waits to be put in its place: `vault identity rotate` does it");
+        return Ok(Some((open(cx, ui, next, &Origin::File(replacement.next()))?, device)));
+    }
+    for (path, earlier) in replacement.earlier() {
+        if let Some(device) = device_of(&earlier) {
+            return Ok(Some((open(cx, ui, earlier, &Origin::File(path))?, device)));
+        }
+    }
+    Ok(None)
+}
+
+/// Whose identity a file holds, without opening it.
+pub(crate) fn recipient(file: &IdentityFile) -> Recipient {
+    match file {
+        IdentityFile::Plain(key) => key.recipient(),
+        IdentityFile::Sealed(sealed) => sealed.recipient.clone(),
     }
 }
 

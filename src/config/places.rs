@@ -77,6 +77,11 @@ impl Places {
         }
     }
 
+    /// Every vault file that was used here, by its path.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().map(|entry| entry.place.path.as_path())
+    }
+
     /// Records that `place` holds the vault `id`. Durable on return; writes
     /// nothing if it is recorded already.
     ///

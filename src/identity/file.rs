@@ -29,7 +29,7 @@ use crate::secret_value::SecretValue;
 use crate::store::{self, Lock, Mode};
 
 /// Largest identity file, in bytes.
-const MAX_FILE: u64 = 64 * 1024;
+pub(super) const MAX_FILE: u64 = 64 * 1024;
 /// Time to wait for another process that writes in the same directory.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 const SEALED: &str = "# vault identity, sealed with a passphrase";

@@ -12,7 +12,7 @@ use super::agent::{self, Agent, AgentError, Session};
 use super::file::{IdentityFile, SealedFile};
 use super::passphrase::{Prompt, can_be_had, passphrase};
 use super::unlocked::Unlocked;
-use super::{Error, Keyring, Origin};
+use super::{Error, Keyring, Origin, SixWords};
 use crate::clock::Timestamp;
 use crate::config::{Directories, KeptIn, Settings, Variables};
 use crate::crypto::{IdentityKey, PublicKey, Recipient, SealedIdentity};
@@ -34,7 +34,7 @@ pub struct Request<'a> {
     /// The sealed identities that the vault file carries and that are to be
     /// considered. The recovery device belongs here only for its own commands.
     pub slots: &'a [Slot],
-    /// The device whose sealed identity is meant, needed if there are several.
+    /// The device whose sealed identity is meant; without it, any that opens.
     pub device: Option<&'a str>,
 }
 
@@ -110,8 +110,6 @@ pub enum Outcome {
 pub enum NotTried {
     /// No variable names a passphrase and nobody can be asked.
     NoPassphrase,
-    /// Several devices carry one and none was named.
-    SeveralDevices,
     /// The agent holds none of this vault.
     OtherVaults,
 }
@@ -204,6 +202,15 @@ fn search<T>(
                 let label = format!("passphrase for {origin}");
                 sealed.open(&passphrase(request.variables, prompt.take(), &label)?, origin)
             }
+            Held::Carried(slots) => {
+                // Where nobody sees it but who typed it, a word may be suggested.
+                let typed = !can_be_had(request.variables, false);
+                let label = format!("passphrase for {origin}");
+                let passphrase = passphrase(request.variables, prompt.take(), &label)?;
+                let passphrase = SixWords::parse(&passphrase, typed)?.as_passphrase();
+                let opened = slots.iter().map(|slot| slot.sealed.open(&passphrase, &slot.recipient, &slot.signing_key));
+                opened.filter_map(Result::ok).next().ok_or_else(|| Error::DoesNotOpen { origin: origin.clone() })
+            }
             Held::Agent(_) => Err(AgentError::Refused.into()),
         })
     };
@@ -229,7 +236,7 @@ pub fn explain(request: &Request<'_>, can_prompt: bool) -> Search {
     // Nobody is asked: an explanation is no reason to put up the keyring's prompt for long.
     let means = Means { person: false, passphrase: can_be_had(request.variables, can_prompt), explains: true };
     let (steps, found) = climb(request, means, |held, _| Ok(held.public()));
-    Search { steps, found: found.and_then(Result::ok).map(|(public, ..)| public) }
+    Search { steps, found: found.and_then(Result::ok).and_then(|(public, ..)| public) }
 }
 
 /// What can be had while looking at rungs.
@@ -248,14 +255,21 @@ enum Held {
     Plain(IdentityKey),
     Sealed(SealedFile),
     Agent(Session),
+    /// In the vault file; one at least.
+    Carried(Vec<Slot>),
 }
 
 impl Held {
-    fn public(self) -> (Recipient, PublicKey) {
+    /// `None` while it is open which of several it is.
+    fn public(self) -> Option<(Recipient, PublicKey)> {
         match self {
-            Self::Plain(identity) => (identity.recipient(), identity.signing_key().public()),
-            Self::Sealed(sealed) => (sealed.recipient, sealed.signing_key),
-            Self::Agent(session) => (session.holding().recipient.clone(), session.holding().signing_key),
+            Self::Plain(identity) => Some((identity.recipient(), identity.signing_key().public())),
+            Self::Sealed(sealed) => Some((sealed.recipient, sealed.signing_key)),
+            Self::Agent(session) => Some((session.holding().recipient.clone(), session.holding().signing_key)),
+            Self::Carried(slots) => match <[Slot; 1]>::try_from(slots) {
+                Ok([slot]) => Some((slot.recipient, slot.signing_key)),
+                Err(_) => None,
+            },
         }
     }
 }
@@ -381,20 +395,15 @@ fn look_at_keyring(means: Means) -> Rung {
 }
 
 fn look_at_slots(request: &Request<'_>, means: Means) -> Rung {
-    let slot = match (request.device, request.slots) {
-        (_, []) => return Rung::NotConfigured,
-        (Some(device), slots) => match slots.iter().find(|slot| slot.device == device) {
-            Some(slot) => slot,
-            None => return Rung::Absent(Origin::Device(device.to_owned())),
-        },
-        (None, [slot]) => slot,
-        (None, _) => return Rung::NotTried(NotTried::SeveralDevices),
-    };
-    if !means.passphrase {
-        return Rung::NotTried(NotTried::NoPassphrase);
+    let meant = |slot: &&Slot| request.device.is_none_or(|device| slot.device == device);
+    let slots: Vec<Slot> = request.slots.iter().filter(meant).cloned().collect();
+    let names: Vec<&str> = slots.iter().map(|slot| slot.device.as_str()).collect();
+    match (request.device, &names[..]) {
+        (_, []) if request.slots.is_empty() => Rung::NotConfigured,
+        (device, []) => Rung::Absent(Origin::Device(device.unwrap_or_default().to_owned())),
+        _ if !means.passphrase => Rung::NotTried(NotTried::NoPassphrase),
+        (_, names) => Rung::Here(Origin::Device(names.join(" or ")), Held::Carried(slots)),
     }
-    let Slot { device, recipient, signing_key, sealed } = slot.clone();
-    Rung::Here(Origin::Device(device), Held::Sealed(SealedFile { recipient, signing_key, sealed }))
 }
 
 impl From<IdentityFile> for Held {
@@ -430,7 +439,6 @@ impl fmt::Display for Outcome {
             }
             Self::NotTried(NotTried::OtherVaults) => f.write_str("it holds no identity of this vault"),
             Self::TimeUp(at) => write!(f, "its time was up at {at}"),
-            Self::NotTried(NotTried::SeveralDevices) => f.write_str("several devices are sealed there, none was named"),
             Self::Failed(reason) => f.write_str(reason),
             Self::NotReached => f.write_str("not reached"),
         }

@@ -8,7 +8,9 @@ pub mod kept;
 mod keyring;
 mod ladder;
 mod passphrase;
+mod replacement;
 mod unlocked;
+mod words;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -22,7 +24,9 @@ pub use ladder::{
     AskAgent, Found, NotTried, Outcome, Request, Search, Slot, Source, Step, explain, find, find_in_hand, find_public,
 };
 pub use passphrase::{Prompt, PromptError, can_be_had, passphrase};
+pub use replacement::Replacement;
 pub use unlocked::{AuditKey, Grant, Unlocked};
+pub use words::SixWords;
 
 /// Why there is no identity. Lines of identity files are named by number and
 /// never shown.
@@ -140,6 +144,20 @@ pub enum Error {
         /// What was tried, in order.
         steps: Vec<Step>,
     },
+    /// Not six words.
+    #[error("the passphrase of a sealed identity is six words, not {found}")]
+    WordCount {
+        /// How many there were.
+        found: usize,
+    },
+    /// A word that is not on the list.
+    #[error("word {word} of the passphrase is not on the list{}", Near(*near))]
+    Word {
+        /// 1 to 6.
+        word: usize,
+        /// One that is, and differs little from it; only for who typed it.
+        near: Option<&'static str>,
+    },
     /// Not 32 characters.
     #[error("a recovery code is 8 groups of 4 characters")]
     CodeLength,
@@ -163,7 +181,8 @@ pub enum Origin {
     Agent(PathBuf),
     /// The system's keyring.
     Keyring,
-    /// The sealed identity of a device, carried in the vault file.
+    /// The sealed identity of a device, carried in the vault file; where there are
+    /// several, whichever opens.
     Device(String),
 }
 
@@ -204,6 +223,15 @@ impl fmt::Display for Unsupported {
             Self::SshKey => "an SSH key or other PEM block, not an age identity",
             Self::Recipient => "a recipient, the public half of an identity",
         })
+    }
+}
+
+/// What may have been meant.
+struct Near(Option<&'static str>);
+
+impl fmt::Display for Near {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |near| write!(f, "; near it is `{near}`"))
     }
 }
 

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::clock::Timestamp;
-use crate::vault::{Action, DeviceName, Error, MemberName, ProfileName, SecretName, Signer, Transaction};
+use crate::vault::{
+    Action, DeviceName, Error, MemberName, NewDevice, ProfileName, Role, SecretName, Signer, Transaction,
+};
 
+use super::add;
 use super::role::known_to;
 
 /// Who leaves.
@@ -37,6 +40,36 @@ pub struct Removal {
 /// [`Error::NotAdmin`], [`Error::NoMember`], [`Error::NoDevice`], and
 /// [`Error::Rejected`] for the last admin.
 pub fn remove(tx: &mut Transaction, leaving: &Leaving, signer: &Signer<'_>, now: Timestamp) -> Result<Removal, Error> {
+    leave(tx, leaving, Some("removed from the vault"), signer, now)
+}
+
+/// Puts a new device of the same member in the place of one, which leaves in the same
+/// write with new keys for everything it could read. `leaked` marks these values as known
+/// to whoever has the old identity.
+///
+/// # Errors
+/// Those of [`remove`] and of [`super::add`].
+pub fn replace(
+    tx: &mut Transaction,
+    old: &DeviceName,
+    new: NewDevice,
+    leaked: bool,
+    signer: &Signer<'_>,
+    now: Timestamp,
+) -> Result<Removal, Error> {
+    let found = tx.team().devices().get(old).filter(|device| device.active);
+    let member = found.map(|device| device.member.clone()).ok_or_else(|| Error::NoDevice(old.clone()))?;
+    add(tx, &member, new, &Role::default(), signer, now)?;
+    leave(tx, &Leaving::Device(old.clone()), leaked.then_some("its identity leaked"), signer, now)
+}
+
+fn leave(
+    tx: &mut Transaction,
+    leaving: &Leaving,
+    exposed: Option<&str>,
+    signer: &Signer<'_>,
+    now: Timestamp,
+) -> Result<Removal, Error> {
     let had_recovery = tx.team().recovery().is_some();
     let active = |name: &MemberName| -> Vec<DeviceName> {
         let devices = tx.team().devices().iter();
@@ -64,7 +97,7 @@ pub fn remove(tx: &mut Transaction, leaving: &Leaving, signer: &Signer<'_>, now:
         .filter(|profile| devices.iter().any(|device| tx.team().reads(device, profile)))
         .cloned()
         .collect();
-    let exposure = known_to(&who, "removed from the vault", now);
+    let exposure = exposed.and_then(|why| known_to(&who, why, now));
     let rekeyed = tx.change_team(action, &BTreeSet::new(), exposure.as_ref(), signer, now)?;
     let mut worklist = Vec::new();
     for profile in readable {

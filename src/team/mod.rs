@@ -2,20 +2,24 @@
 //! vault file, all of it or nothing; `docs/team.md` shows them from outside.
 
 mod adopt;
+mod asked;
 mod leave;
 mod recover;
 mod request;
 mod role;
+mod seal;
 
 use crate::clock::Timestamp;
 use crate::vault::{Action, DeviceName, Error, MemberName, NewDevice, Role, Signer, Transaction};
 use std::collections::BTreeSet;
 
 pub use adopt::{Adopted, adopt};
-pub use leave::{Leaving, Removal, remove};
+pub use asked::{Asked, ReplaceRequest, SealRequest};
+pub use leave::{Leaving, Removal, remove, replace};
 pub use recover::{enroll, new_recovery};
 pub use request::{Request, RequestError};
 pub use role::{Access, grant, revoke, set_role};
+pub use seal::{check_sealable, seal};
 
 /// Adds a member with one device, or a device to a member that exists.
 ///

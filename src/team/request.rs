@@ -40,11 +40,14 @@ pub struct Request {
 #[non_exhaustive]
 pub enum RequestError {
     /// Not the form of a request, or cut off.
-    #[error("not a request to join: that is one line, as `vault join` prints it")]
+    #[error("not a request: that is one line, as `vault join` prints it")]
     Malformed,
     /// Changed on the way.
     #[error("the request was changed on its way, or is damaged")]
     Signature,
+    /// Not from the device that it is about.
+    #[error("the request is not signed by the device it is about, or that device has left")]
+    OtherDevice,
 }
 
 impl Request {
@@ -89,7 +92,7 @@ impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut bytes = signed_bytes(&self.id, &self.member, &self.device, &self.recipient, &self.signing_key);
         bytes.extend_from_slice(self.signature.as_bytes());
-        write!(f, "{PREFIX}{}", BASE64URL_NOPAD.encode(&bytes))
+        f.write_str(&encode(PREFIX, &bytes))
     }
 }
 
@@ -97,33 +100,59 @@ impl FromStr for Request {
     type Err = RequestError;
 
     fn from_str(text: &str) -> Result<Self, RequestError> {
-        let malformed = RequestError::Malformed;
-        let encoded = text.trim().strip_prefix(PREFIX).filter(|_| text.len() <= MAX_REQUEST).ok_or(malformed)?;
-        let bytes = BASE64URL_NOPAD.decode(encoded.as_bytes()).map_err(|_| malformed)?;
-        let (signed, signature) = bytes.split_last_chunk::<64>().ok_or(malformed)?;
-        let mut rest = signed;
-        let mut part = || -> Result<&[u8], RequestError> {
-            let (length, after) = rest.split_first_chunk::<8>().ok_or(malformed)?;
-            let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| malformed)?;
-            let (part, after) = after.split_at_checked(length).ok_or(malformed)?;
-            rest = after;
-            Ok(part)
-        };
-        if part()? != LABEL {
-            return Err(malformed);
-        }
-        let id: [u8; 32] = part()?.try_into().map_err(|_| malformed)?;
-        let mut word = || std::str::from_utf8(part()?).map_err(|_| malformed);
-        let member = word()?.parse().map_err(|_| malformed)?;
-        let device = word()?.parse().map_err(|_| malformed)?;
-        let recipient: Recipient = word()?.parse().map_err(|_| malformed)?;
-        let signing_key: [u8; 32] = part()?.try_into().map_err(|_| malformed)?;
-        if !rest.is_empty() {
-            return Err(malformed);
-        }
-        let (signing_key, signature) = (PublicKey::from(signing_key), Signature::from(*signature));
+        let bytes = decode(PREFIX, text)?;
+        let (signed, signature) = bytes.split_last_chunk::<64>().ok_or(RequestError::Malformed)?;
+        let mut parts = Parts::of(signed, LABEL)?;
+        let id = Hash::from(parts.bytes::<32>()?);
+        let (member, device, recipient) = (parts.word()?, parts.word()?, parts.word::<Recipient>()?);
+        let (signing_key, signature) = (PublicKey::from(parts.bytes::<32>()?), Signature::from(*signature));
+        parts.end()?;
         signing_key.verify(signed, &signature).map_err(|_| RequestError::Signature)?;
-        Ok(Self { id: id.into(), member, device, recipient, signing_key, signature })
+        Ok(Self { id, member, device, recipient, signing_key, signature })
+    }
+}
+
+/// A request as one line: its prefix and base64url of its bytes.
+pub(super) fn encode(prefix: &str, bytes: &[u8]) -> String {
+    format!("{prefix}{}", BASE64URL_NOPAD.encode(bytes))
+}
+
+pub(super) fn decode(prefix: &str, text: &str) -> Result<Vec<u8>, RequestError> {
+    let encoded = text.trim().strip_prefix(prefix).filter(|_| text.len() <= MAX_REQUEST);
+    let decoded = encoded.and_then(|encoded| BASE64URL_NOPAD.decode(encoded.as_bytes()).ok());
+    decoded.ok_or(RequestError::Malformed)
+}
+
+/// The parts of `LP(x…)`, read in order.
+pub(super) struct Parts<'a>(&'a [u8]);
+
+impl<'a> Parts<'a> {
+    /// Those behind a label, which has to be this one.
+    pub(super) fn of(bytes: &'a [u8], label: &[u8]) -> Result<Self, RequestError> {
+        let mut parts = Self(bytes);
+        if parts.next()? == label { Ok(parts) } else { Err(RequestError::Malformed) }
+    }
+
+    pub(super) fn next(&mut self) -> Result<&'a [u8], RequestError> {
+        let malformed = RequestError::Malformed;
+        let (length, after) = self.0.split_first_chunk::<8>().ok_or(malformed)?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| malformed)?;
+        let (part, after) = after.split_at_checked(length).ok_or(malformed)?;
+        self.0 = after;
+        Ok(part)
+    }
+
+    pub(super) fn bytes<const N: usize>(&mut self) -> Result<[u8; N], RequestError> {
+        self.next()?.try_into().map_err(|_| RequestError::Malformed)
+    }
+
+    pub(super) fn word<T: FromStr>(&mut self) -> Result<T, RequestError> {
+        let text = std::str::from_utf8(self.next()?).map_err(|_| RequestError::Malformed)?;
+        text.parse().map_err(|_| RequestError::Malformed)
+    }
+
+    pub(super) fn end(self) -> Result<(), RequestError> {
+        if self.0.is_empty() { Ok(()) } else { Err(RequestError::Malformed) }
     }
 }
 

@@ -201,6 +201,9 @@ pub enum Error {
     /// This identity is no active device of the vault.
     #[error("this identity belongs to no device of the vault")]
     NotAMember,
+    /// A device is sealed once.
+    #[error("the vault file carries the identity of {0} sealed already")]
+    Sealed(DeviceName),
     /// The device holds no grant for the profile.
     #[error("{device} may not read profile {profile}")]
     NoGrant {

@@ -32,6 +32,7 @@ mod moving;
 mod profile;
 mod prompts;
 mod rm;
+mod seal;
 mod secrets;
 mod set;
 mod show;

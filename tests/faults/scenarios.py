@@ -128,6 +128,14 @@ def scenarios(vault: str) -> list[Scenario]:
         # The next writer of the same file.
         scenario("config", [vault, "config", "rollback", "refuse"], states=config,
                  then=[vault, "config", "overdue", "never"]),
+        # From before the vault is written until it is in its place the new identity waits beside the old one, is
+        # found there, and is taken by whoever tries again.
+        scenario("identity-rotate", [vault, "identity", "rotate", "--leaked"], patience=5.0,
+                 then=["sh", "-c", f"'{vault}' identity rotate && '{vault}' set OTHER -"],
+                 volatile=[*VOLATILE, "*/audit/laptop-*", "*/audit/.laptop-*", "home/.config/vault/identity.old*", "home/.config/vault/identity.next"]),
+        scenario("identity-seal", [vault, "identity", "seal", "--passphrase-file", "{home}/words"], patience=5.0,
+                 volatile=[*VOLATILE, "home/words", "home/.words.tmp"],
+                 states=lambda tree: (contents(vault, tree), b"seal_identity" in (tree.work / "vault.toml").read_bytes())),
         scenario("get", [vault, "get", "OLD"], changes=False, prints=True,
                  check=recorded("get", lambda tree, done: OLD in done.stdout)),
         scenario("export", [vault, "export"], changes=False, prints=True,

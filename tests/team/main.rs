@@ -13,5 +13,6 @@ mod joining;
 mod leaving;
 mod pending;
 mod recovery;
+mod replacing;
 mod roles;
 mod world;

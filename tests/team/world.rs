@@ -269,6 +269,12 @@ impl Output {
         self
     }
 
+    #[track_caller]
+    pub(crate) fn says_not(self, text: &str) -> Self {
+        assert!(!self.stderr.contains(text), "stderr has {text:?}: {}", self.stderr);
+        self
+    }
+
     pub(crate) fn json(&self) -> Json {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }

@@ -91,6 +91,6 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     cx.remember_device(&opened, &device)?;
     ui.note(&format!("{device} is a device of {member} now; the old recovery code is worth nothing"));
     recovery_code::hand_out(ui, &new_code, args.recovery_file.as_deref());
-    ui.note("if the old machine was lost: `vault member remove NAME --device DEVICE`");
+    ui.note(&format!("if the old machine was lost: `vault member remove {member} --device DEVICE`"));
     Ok(())
 }

@@ -81,12 +81,15 @@ fn outcomes(steps: &[Step]) -> Vec<Outcome> {
     steps.iter().map(|step| step.outcome.clone()).collect()
 }
 
+const WORDS: &str = "abacus abide ability able abdomen abdominal";
+const OTHER_WORDS: &str = "zoom zit zips zippy zipping zipfile";
+
 #[test]
 fn the_first_rung_that_has_one_wins() {
     let mut machine = Machine::new();
     machine.settings = Settings::load(&machine.directories).unwrap();
-    let recovery = machine.slot("laptop", "code");
-    assert_eq!(machine.find_with("code").unwrap().identity.recipient(), recovery);
+    let recovery = machine.slot("laptop", WORDS);
+    assert_eq!(machine.find_with(WORDS).unwrap().identity.recipient(), recovery);
 
     let (default, in_default) = machine.plain("config/identity");
     let found = machine.find(None).unwrap();
@@ -150,7 +153,7 @@ fn a_source_that_was_named_and_fails_is_not_passed_over() {
 #[test]
 fn a_broken_default_file_is_not_passed_over_either() {
     let mut machine = Machine::new();
-    machine.slot("laptop", "code");
+    machine.slot("laptop", WORDS);
     let (path, _) = machine.plain("config/identity");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     assert!(matches!(machine.find_with("code"), Err(Error::Store(store::Error::TooWide { .. }))));
@@ -195,25 +198,34 @@ fn a_sealed_identity_in_the_variable_opens_too() {
 }
 
 #[test]
-fn slots_need_a_passphrase_and_a_name_among_several() {
+fn slots_need_a_passphrase_and_of_several_it_opens_its_own() {
     let mut machine = Machine::new();
-    let laptop = machine.slot("laptop", "one");
+    let laptop = machine.slot("laptop", WORDS);
     match machine.find(None).unwrap_err() {
         Error::None { steps } => assert_eq!(steps[5].outcome, Outcome::NotTried(NotTried::NoPassphrase)),
         other => panic!("{other}"),
     }
     let pass = machine.path("pass");
-    fs::write(&pass, "one\n").unwrap();
+    fs::write(&pass, format!("{}\n", WORDS.to_uppercase().replace(' ', "-"))).unwrap();
     fs::set_permissions(&pass, fs::Permissions::from_mode(0o600)).unwrap();
     machine.variables.push(("VLT_PASSPHRASE_FILE", pass.display().to_string()));
     let found = machine.find(None).unwrap();
     assert_eq!((found.source, found.origin), (Source::VaultFile, Origin::Device("laptop".into())));
 
-    machine.slot("desktop", "two");
-    match machine.find(None).unwrap_err() {
-        Error::None { steps } => assert_eq!(steps[5].outcome, Outcome::NotTried(NotTried::SeveralDevices)),
+    let desktop = machine.slot("desktop", OTHER_WORDS);
+    let found = machine.find(None).unwrap();
+    assert_eq!(
+        (found.identity.recipient(), found.origin),
+        (laptop.clone(), Origin::Device("laptop or desktop".into()))
+    );
+    machine.variables.clear();
+    assert_eq!(machine.find_with(OTHER_WORDS).unwrap().identity.recipient(), desktop);
+    assert!(machine.with(None, None, find_public).is_none(), "which one it is shows when it opens");
+    match machine.find_with("abacus abide abilty able abdomen abdominal").unwrap_err() {
+        Error::Word { word: 3, near: Some("ability") } => {}
         other => panic!("{other}"),
     }
+    machine.variables.push(("VLT_PASSPHRASE_FILE", pass.display().to_string()));
     let named = |device| machine.with(None, Some(device), |request| find_in_hand(request, None));
     assert_eq!(named("laptop").unwrap().identity.recipient(), laptop);
     assert!(matches!(named("desktop"), Err(Error::DoesNotOpen { origin: Origin::Device(_) })));
@@ -227,7 +239,7 @@ fn slots_need_a_passphrase_and_a_name_among_several() {
 fn giving_up_at_the_prompt_ends_the_search() {
     let mut machine = Machine::new();
     machine.sealed("config/identity", "correct horse");
-    machine.slot("laptop", "code");
+    machine.slot("laptop", WORDS);
     let mut asked = 0;
     let mut prompt = |_: &str| {
         asked += 1;

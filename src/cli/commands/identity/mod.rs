@@ -1,6 +1,8 @@
 //! `vault identity`: what this device is, and where it is kept.
 
 mod move_to;
+mod rotate;
+mod seal;
 mod search;
 mod show;
 
@@ -8,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::ui::Ui;
 
-/// Show this device's identity, and where it is looked for
+/// Show this device's identity, replace it, or carry it sealed in the vault file
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -20,6 +22,8 @@ enum Command {
     Show(show::Args),
     Where(search::Args),
     Move(move_to::Args),
+    Rotate(rotate::Args),
+    Seal(seal::Args),
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
@@ -27,5 +31,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         Command::Show(args) => show::run(cx, ui, args),
         Command::Where(args) => search::run(cx, ui, args),
         Command::Move(args) => move_to::run(cx, ui, args),
+        Command::Rotate(args) => rotate::run(cx, ui, args),
+        Command::Seal(args) => seal::run(cx, ui, args),
     }
 }

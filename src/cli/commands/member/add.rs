@@ -1,22 +1,23 @@
 use vault::crypto::{IdentityKey, Recipient};
-use vault::team::{self, Access, Request};
+use vault::team::{self, Access, Asked, ReplaceRequest, Request, SealRequest};
 use vault::{DeviceName, MemberName, NewDevice, Role};
 
-use super::{AccessArgs, describe};
+use super::{AccessArgs, describe, print_worklist, report};
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::record::{Change, Edit};
 use crate::cli::ui::Ui;
 
-/// Add who asked with `vault join`
+/// Approve a request: to join, to replace an identity, to carry it sealed
 ///
 /// Shows who it is and what they are about to get, and adds them. A request of
-/// somebody who is in already adds another device of theirs.
+/// somebody who is in already adds another device of theirs. That of a device to have
+/// its identity replaced, or carried sealed, is signed by this device.
 #[derive(clap::Args, Debug)]
 pub(crate) struct ApproveArgs {
-    /// The line that `vault join` printed
+    /// The line that was printed for them
     #[arg(value_name = "REQUEST")]
-    request: Request,
+    request: Asked,
 
     #[command(flatten)]
     access: AccessArgs,
@@ -58,14 +59,24 @@ pub(crate) struct Args {
 
 pub(super) fn approve(cx: &Context, ui: &mut Ui, args: &ApproveArgs) -> Result<(), CommandError> {
     let opened = cx.open(ui)?;
-    let request = &args.request;
-    if request.id != opened.vault.id() {
-        return Err(CommandError::OtherVaultsRequest(request.id));
+    if args.request.id() != opened.vault.id() {
+        return Err(CommandError::OtherVaultsRequest(args.request.id()));
     }
+    if !matches!(args.request, Asked::Join(_)) && !args.access.is_empty() {
+        return Err(CommandError::usage("that request changes nothing about what they may do".to_owned()));
+    }
+    match &args.request {
+        Asked::Join(request) => join(cx, ui, args, &opened, request),
+        Asked::Replace(request) => replace(cx, ui, args, &opened, request),
+        Asked::Seal(request) => seal(cx, ui, args, &opened, request),
+    }
+}
+
+fn join(cx: &Context, ui: &mut Ui, args: &ApproveArgs, opened: &Opened, request: &Request) -> Result<(), CommandError> {
     ui.note(&format!("{} on {}", request.member, request.device));
     ui.note(&format!("  recipient  {}", request.recipient));
-    let access = access_of(&opened, &request.member, &args.access)?;
-    args.access.check_profiles(cx, &opened)?;
+    let access = access_of(opened, &request.member, &args.access)?;
+    args.access.check_profiles(cx, opened)?;
     if opened.vault.team().members().contains_key(&request.member) {
         // Somebody else's name in a request is how one would ask for their rights.
         ui.note(&format!("  another device of {}, who is in already", request.member));
@@ -74,11 +85,80 @@ pub(super) fn approve(cx: &Context, ui: &mut Ui, args: &ApproveArgs) -> Result<(
     if args.dry_run {
         return Ok(());
     }
+    confirm(ui)?;
+    add(cx, ui, opened, "member-add", &request.member, request.to_device(), &access.to_role())?;
+    ui.note(&format!("added {}; commit and push the vault file for them to see it", request.device));
+    Ok(())
+}
+
+/// A new identity in the place of a device's, which asked for it.
+fn replace(
+    cx: &Context,
+    ui: &mut Ui,
+    args: &ApproveArgs,
+    opened: &Opened,
+    request: &ReplaceRequest,
+) -> Result<(), CommandError> {
+    let member = request.check(opened.vault.team())?;
+    ui.note(&format!("{} in the place of {}, of {member}", request.device, request.old));
+    ui.note(&format!("  recipient  {}", request.recipient));
+    if request.leaked {
+        ui.note("  the old identity may be in other hands: what it could read is marked as exposed");
+    }
+    if args.dry_run {
+        return Ok(());
+    }
+    confirm(ui)?;
+    let change = Change::team("identity-rotate", &[request.old.as_str(), request.device.as_str()]);
+    let edit = cx.change(ui, opened, &change, |tx, signer, now| {
+        request.check(tx.team())?;
+        Ok(Edit::Changed(team::replace(tx, &request.old, request.to_device(), request.leaked, signer, now)?))
+    })?;
+    let (Edit::Changed(removal) | Edit::Unchanged(removal)) = edit;
+    let report = report(cx, opened, &removal)?;
+    ui.note(&format!("{} takes the place of {}; commit and push the vault file", request.device, request.old));
+    ui.note(&format!("then {member} types `vault identity rotate` once more"));
+    if removal.recovery_left {
+        ui.warn("the recovery code is void with the old device; make one with `vault recovery new`");
+    }
+    if request.leaked {
+        print_worklist(ui, &report);
+    }
+    Ok(())
+}
+
+/// The identity of a device carried sealed, as the device asked.
+fn seal(
+    cx: &Context,
+    ui: &mut Ui,
+    args: &ApproveArgs,
+    opened: &Opened,
+    request: &SealRequest,
+) -> Result<(), CommandError> {
+    let member = request.check(opened.vault.team())?;
+    ui.note(&format!(
+        "the identity of {}, of {member}, carried in the vault file, sealed with six words",
+        request.device
+    ));
+    team::check_sealable(opened.vault.team(), &request.device)?;
+    if args.dry_run {
+        return Ok(());
+    }
+    confirm(ui)?;
+    let change = Change::team("identity-seal", &[request.device.as_str()]);
+    cx.change(ui, opened, &change, |tx, signer, now| {
+        request.check(tx.team())?;
+        team::seal(tx, &request.device, request.sealed.clone(), signer, now)?;
+        Ok(Edit::Changed(()))
+    })?;
+    ui.note("carried from now on; commit and push the vault file");
+    Ok(())
+}
+
+fn confirm(ui: &mut Ui) -> Result<(), CommandError> {
     if ui.can_ask() && !ui.confirm("Is this the person, and right?").map_err(CommandError::Terminal)? {
         return Err(CommandError::NotConfirmed);
     }
-    add(cx, ui, &opened, "member-add", &request.member, request.to_device(), &access.to_role())?;
-    ui.note(&format!("added {}; commit and push the vault file for them to see it", request.device));
     Ok(())
 }
 

@@ -42,7 +42,7 @@ pub(crate) struct Args {
 }
 
 #[derive(serde::Serialize)]
-struct Report {
+pub(crate) struct Report {
     removed: Vec<String>,
     rekeyed: Vec<String>,
     worklist: Vec<Item>,
@@ -115,7 +115,7 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
 }
 
 /// The worklist with what the logs at hand say; it never makes an item less urgent.
-fn report(cx: &Context, opened: &Opened, removal: &Removal) -> Result<Report, CommandError> {
+pub(crate) fn report(cx: &Context, opened: &Opened, removal: &Removal) -> Result<Report, CommandError> {
     let reads = cx.reads_by(opened, &removal.devices)?;
     let mut worklist: Vec<Item> = removal
         .worklist
@@ -147,6 +147,11 @@ fn print(ui: &mut Ui, who: &str, report: &Report) {
         let devices = if devices == who { devices } else { format!("{who} with {devices}") };
         ui.note(&format!("removed {devices}; new keys for {}", report.rekeyed.join(", ")));
     }
+    print_worklist(ui, report);
+}
+
+/// What is to be rotated, and what is known of who read it.
+pub(crate) fn print_worklist(ui: &mut Ui, report: &Report) {
     if report.worklist.is_empty() {
         ui.note("they could read no value");
         return;
