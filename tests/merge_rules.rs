@@ -178,7 +178,7 @@ fn a_clock_that_is_used_up_is_refused() {
     let theirs = crew.edit(BOB, &crew.base, |tx, signer| set(tx, signer, "B", "b"));
     let plan = Plan::new(Some(&crew.base), &ours, &theirs, How::Merge).unwrap();
     let merge = crew.merge(&plan, &Choices::new()).ok().unwrap();
-    assert!(matches!(crew.sign(&plan, merge), Err(MergeError::Vault(vault::Error::Bound(_)))));
+    assert!(matches!(crew.sign(&plan, merge), Err(MergeError::Vault(vault::Error::UsedUp { .. }))));
 }
 
 #[test]

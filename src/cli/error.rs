@@ -315,7 +315,7 @@ impl CommandError {
             | Self::Identity(_)
             | Self::NothingKept(_)
             | Self::WrongCode => Exit::Locked,
-            Self::Vault(V::Rejected(_))
+            Self::Vault(V::Rejected(_) | V::UsedUp { .. })
             | Self::Config(config::Error::Damaged { .. } | config::Error::TooNew { .. }) => Exit::Untrusted,
             Self::Vault(V::Pin(vault::PinError::Store(store::Error::Busy { .. })))
             | Self::Config(config::Error::Store(store::Error::Busy { .. })) => Exit::Conflict,
@@ -489,6 +489,9 @@ impl CommandError {
             }
             Self::Vault(V::Pin(vault::PinError::Behind(_))) => {
                 "pull or merge the newer file; `vault config rollback warn` reads older ones".into()
+            }
+            Self::Vault(V::UsedUp { .. } | V::Pin(vault::PinError::MadeUp { .. })) => {
+                "no device writes that often: take the file from before that write (`git log -p` shows it), and ask who signed it".into()
             }
             Self::Vault(V::Pin(vault::PinError::Fork | vault::PinError::Adopt(_))) => {
                 "ask an admin which history is right; `vault verify` shows what is known".into()

@@ -255,6 +255,16 @@ pub enum Error {
     /// A bound of the format would be exceeded.
     #[error("{0}")]
     Bound(&'static str),
+    /// The numbers for the writes of a device are used up, in what somebody signed.
+    #[error("there is no number left for a write of {device} in profile {profile}, as {by} signed it")]
+    UsedUp {
+        /// Whose numbers.
+        device: DeviceName,
+        /// The profile.
+        profile: ProfileName,
+        /// Who signed it last.
+        by: DeviceName,
+    },
     /// The name is taken, or was once.
     #[error("{what} {name} exists or existed; names are never used again")]
     NameUsed {

@@ -13,9 +13,13 @@ use super::Vault;
 use super::name::{DeviceName, MemberName, ProfileName};
 use super::profile::{Counts, Section};
 use super::team::Team;
+use super::text::MAX_INTEGER;
 
 const FILE: &str = "trust.json";
 const MAX_FILE: u64 = 16 << 20;
+/// Most writes of one device between two looks at a profile: over a hundred every second
+/// for a year. What counts more was made up, to use the device's numbers up.
+const MAX_WRITES: u64 = 1 << 32;
 /// Warnings remembered, so that each is given once.
 const MAX_WARNED: usize = 64;
 
@@ -41,6 +45,18 @@ pub enum Error {
         /// The profile.
         profile: ProfileName,
         /// The signer.
+        by: DeviceName,
+    },
+    /// A section counts writes that nobody can have made.
+    #[error("profile {profile} counts {count} writes of {device}, which it cannot have made; signed by {by}")]
+    MadeUp {
+        /// The profile.
+        profile: ProfileName,
+        /// Whose writes it counts.
+        device: DeviceName,
+        /// How many.
+        count: u64,
+        /// Who signed it.
         by: DeviceName,
     },
     /// The file is older than one seen before, where that is refused.
@@ -215,6 +231,15 @@ impl Memory {
         seen.and_then(|seen| seen.clock.get(device).max(seen.high.get(device))).copied().unwrap_or(0)
     }
 
+    /// The clock of a write of `device` upon one that has `clock`: higher than every number
+    /// it was ever given. None where there is no higher one.
+    pub(crate) fn next_clock(&self, profile: &ProfileName, clock: &Counts, device: &DeviceName) -> Option<Counts> {
+        let mut clock = clock.clone();
+        let count = clock.entry(device.clone()).or_insert(0);
+        *count = (*count).max(self.writes_seen(profile, device)) + 1;
+        (*count <= MAX_INTEGER).then_some(clock)
+    }
+
     /// True if this section is the newest write seen of its profile.
     #[must_use]
     pub fn is_newest(&self, section: &Section<'_>) -> bool {
@@ -224,7 +249,8 @@ impl Memory {
     /// Compares a vault with what was seen.
     ///
     /// # Errors
-    /// [`Error::Fork`], [`Error::Adopt`] or [`Error::FormerSigner`]: not to be read at all.
+    /// [`Error::Fork`], [`Error::Adopt`], [`Error::MadeUp`] or [`Error::FormerSigner`]: not
+    /// to be read at all.
     pub fn compare(&self, vault: &Vault, sections: &[&Section<'_>]) -> Result<Standing, Error> {
         let team = vault.team();
         let mut warnings = Vec::new();
@@ -237,6 +263,13 @@ impl Memory {
         for section in sections {
             let Some(seen) = self.profiles.get(section.name()) else { continue };
             let (clock, by) = (&section.signature().clock, &section.signature().by);
+            let made_up = |(device, count): &(&DeviceName, &u64)| {
+                count.saturating_sub(seen.clock.get(*device).copied().unwrap_or(0)) > MAX_WRITES
+            };
+            if let Some((device, count)) = clock.iter().find(made_up) {
+                let (profile, device) = (section.name().clone(), device.clone());
+                return Err(Error::MadeUp { profile, device, count: *count, by: by.clone() });
+            }
             let missing: Vec<DeviceName> = seen
                 .clock
                 .iter()

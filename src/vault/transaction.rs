@@ -272,9 +272,13 @@ impl Transaction {
         }
         let changed: Vec<ProfileName> = self.profiles.keys().cloned().collect();
         for (name, OpenProfile { profile, .. }) in self.profiles {
-            let mut clock = profile.clock.clone();
-            let count = clock.entry(signer.device.clone()).or_insert(0);
-            *count = (*count).max(memory.writes_seen(&name, &signer.device)) + 1;
+            let clock = match memory.next_clock(&name, &profile.clock, &signer.device) {
+                Some(clock) => clock,
+                None => {
+                    let by = self.vault.section(&name)?.signature().by.clone();
+                    return Err(Error::UsedUp { device: signer.device.clone(), profile: name, by });
+                }
+            };
             let signature =
                 SectionSignature { team: self.team.head(), by: signer.device.clone(), at: now, clock, audit };
             sections.insert(name, profile.sign(&id, &signature, signer.identity)?);

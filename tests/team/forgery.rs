@@ -210,6 +210,31 @@ fn values_and_dates() {
     back.says("bob-laptop, who has lost the right to write since");
 }
 
+/// A writer counts writes of somebody else up to the end, so that they can sign no more.
+#[test]
+fn writes_that_nobody_made() {
+    let scene = scene();
+    // Both saw the profile; who never did is told when it is too late, below.
+    scene.bob.value("dev", "KEY").ok();
+    let forged = re_signed(&scene.bob, "dev", "bob-laptop", |section| {
+        let clock = section.lines().find(|line| line.starts_with("clock = ")).unwrap();
+        let (start, rest) = clock.split_once("alice-laptop = ").unwrap();
+        let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        section.replacen(clock, &format!("{start}alice-laptop = {}{rest}", 1u64 << 48), 1)
+    });
+    let place = "profile dev counts 281474976710656 writes of alice-laptop, which it cannot have made";
+    scene.refuses("numbers used up", &forged, place);
+    scene.refuses("numbers used up", &forged, "signed by bob-laptop");
+    // A machine that never saw the profile cannot know; it is told who did it.
+    let alice = &scene.alice;
+    alice.put(&forged);
+    let (state, id) = (alice.home.join("other-state"), alice.id());
+    let env = [("VLT_STATE_DIR", state.to_str().unwrap()), ("VLT_VAULT_ID", id.as_str())];
+    let set = alice.run(&["-p", "dev", "set", "NEW", "-"], "x", &env);
+    set.fails(5, "there is no number left for a write of alice-laptop in profile dev, as bob-laptop signed it");
+    assert_eq!(alice.text(), forged);
+}
+
 #[test]
 fn a_planted_vault() {
     let scene = scene();

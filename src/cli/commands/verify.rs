@@ -89,7 +89,14 @@ fn against_memory(opened: &Opened) -> Vec<Finding> {
     let sections: Vec<&Section<'_>> = sections.iter().collect();
     let finding = |kind: &str, profile, by, detail| Finding { kind: kind.to_owned(), profile, name: None, by, detail };
     match opened.memory.borrow().compare(&opened.vault, &sections) {
-        Err(error) => vec![finding("fork", None, None, error.to_string())],
+        Err(error) => {
+            let detail = error.to_string();
+            vec![match error {
+                vault::PinError::MadeUp { profile, by, .. } => finding("clock", Some(profile), Some(by), detail),
+                vault::PinError::FormerSigner { profile, by } => finding("rollback", Some(profile), Some(by), detail),
+                _ => finding("fork", None, None, detail),
+            }]
+        }
         Ok(standing) => standing
             .warnings
             .into_iter()

@@ -22,7 +22,6 @@ use super::error::{Error, Rejected};
 use super::name::{DeviceName, ProfileName, SecretName};
 use super::pin::{Memory, Warning};
 use super::profile::{AuditHead, Profile, Section, SectionSignature};
-use super::text::MAX_INTEGER;
 use super::transaction::Signer;
 use super::{MAX_SECRETS, Vault};
 
@@ -413,12 +412,13 @@ impl Merge {
             if !team.writes(&signer.device, name) {
                 return Err(Error::NoWrite { device: signer.device.clone(), profile: name.clone() }.into());
             }
-            let mut clock = profile.clock.clone();
-            let count = clock.entry(signer.device.clone()).or_insert(0);
-            *count = (*count).max(memory.writes_seen(name, &signer.device)) + 1;
-            if *count > MAX_INTEGER {
-                return Err(Error::Bound("the write counter of this device is used up").into());
-            }
+            let clock = match memory.next_clock(name, &profile.clock, &signer.device) {
+                Some(clock) => clock,
+                None => {
+                    let by = plan.side(plan.team).section(name)?.signature().by.clone();
+                    return Err(Error::UsedUp { device: signer.device.clone(), profile: name.clone(), by }.into());
+                }
+            };
             let signature = SectionSignature { team: team.head(), by: signer.device.clone(), at: now, clock, audit };
             sections.insert(name.clone(), profile.sign(&plan.ours.id(), &signature, signer.identity)?);
         }
