@@ -79,6 +79,7 @@ for program in $lacking; do
     leave_out "tests with $program" "$program is missing (Debian: ${package[$program]})"
 done
 unshare -m mount --bind /usr /usr 2>/dev/null || cannot "read-only mounts, as in a container" "not permitted to mount"
+unshare --pid --fork true 2>/dev/null || cannot "vault as process 1 of a container" "not permitted to make a namespace"
 command -v cargo >/dev/null || { echo "test.sh: cargo is missing, see README.md" >&2; exit 1; }
 
 # The packages of Python that tests compare with.

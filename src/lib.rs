@@ -13,6 +13,7 @@ pub mod near;
 pub mod provider;
 pub mod rotation;
 pub mod secret_value;
+pub mod signals;
 pub mod store;
 pub mod team;
 pub mod vault;

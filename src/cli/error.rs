@@ -120,6 +120,8 @@ pub(crate) enum CommandError {
     NotPromoted { name: SecretName, error: Box<CommandError> },
     #[error("neither systemd nor cron runs for this user")]
     NoScheduler,
+    #[error("no vault file here; reminders are installed for {}", file.display())]
+    ScheduledElsewhere { file: PathBuf },
     #[error("nothing verified the pending value of {0}")]
     Unverified(SecretName),
     #[error("the pending value of {0} is not the one that was verified")]
@@ -304,6 +306,7 @@ impl CommandError {
             | Self::NothingToRevoke(_)
             | Self::NoAdmin(_)
             | Self::NoVaultFile { .. }
+            | Self::ScheduledElsewhere { .. }
             | Self::NoProfile { .. }
             | Self::NoSecret { .. }
             | Self::NoVersion(_)
@@ -455,6 +458,9 @@ impl CommandError {
             Self::NotRevoked(name) => {
                 format!("revoke it first: `vault rotate {name} --revoke --run CMD`, or by hand and then `--revoked`")
                     .into()
+            }
+            Self::ScheduledElsewhere { file } => {
+                format!("name it with `--vault {}`, or pass `--all`", file.display()).into()
             }
             Self::NoScheduler => "`vault schedule run` stays in the foreground instead".into(),
             Self::Unverified(_) => "pass `--run CMD` or `--verify CMD` to prove it, or `--unverified` to go on".into(),

@@ -9,6 +9,7 @@ mod editor;
 mod enroll;
 mod error;
 mod exit;
+mod foreground;
 mod git;
 mod input;
 mod later;
@@ -141,6 +142,9 @@ pub(crate) fn run(arguments: Vec<OsString>, original: Original) -> u8 {
         Err(error)
     });
     let result = ui.flush().map_err(CommandError::StandardOutput).and(result);
+    if let Some(signal) = vault::signals::caught() {
+        return asked_to_end(signal);
+    }
     let Err(error) = result else { return Exit::Done as u8 };
     if !matches!(error, CommandError::Said(_)) {
         ui.error(&error.to_string());
@@ -162,6 +166,16 @@ fn failure(exit: Exit, is_exec: bool) -> u8 {
         _ if is_exec => Exit::Exec as u8,
         exit => exit as u8,
     }
+}
+
+/// The status of a command that stays until it is asked to end, and was. A system that asks
+/// finds that it is done; who typed Ctrl-C finds that it was the keyboard.
+fn asked_to_end(signal: std::ffi::c_int) -> u8 {
+    if signal == libc::SIGTERM {
+        return Exit::Done as u8;
+    }
+    vault::signals::end_by(signal);
+    u8::try_from(128 + signal).unwrap_or(u8::MAX)
 }
 
 /// Reads the command line; gives the command's name as well.

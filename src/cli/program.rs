@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use vault::clock::Span;
 use vault::exec::names::credential;
 use vault::secret_value::SecretValue;
+use vault::signals;
 
 use super::error::CommandError;
 use super::input::read_bounded;
@@ -105,6 +106,10 @@ impl Program<'_> {
             }
             if status.is_none() {
                 status = child.try_wait().map_err(|error| self.failed(&error.to_string()))?;
+            }
+            if signals::caught().is_some() {
+                end(&mut child);
+                return Err(self.failed("it was ended, as vault was asked to end"));
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) && (output.is_none() || status.is_none()) {
                 end(&mut child);

@@ -1,18 +1,19 @@
 //! The system's own schedulers: the files and lines by which they know a job, and the
 //! programs that make them take notice.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use vault::rotation::schedule::Job;
+use vault::rotation::schedule::{self, Job};
 use vault::store;
 
 use super::context::Context;
 use super::error::CommandError;
 use super::ui::Ui;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Scheduler {
     /// A timer of this user's systemd
@@ -21,6 +22,50 @@ pub(crate) enum Scheduler {
     Launchd,
     /// A line in this user's crontab
     Cron,
+}
+
+/// A job that a scheduler of this user knows.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub(crate) struct Installed {
+    pub(crate) scheduler: Scheduler,
+    pub(crate) name: String,
+    /// The vault file it is for, where what was installed still says so.
+    pub(crate) vault: Option<PathBuf>,
+}
+
+/// Longest file of a scheduler that is read.
+const MAX_FILE: u64 = 1 << 20;
+
+impl Installed {
+    /// Every one of this user, of whatever vault.
+    pub(crate) fn all(cx: &Context) -> Result<Vec<Self>, CommandError> {
+        let mut all = BTreeSet::new();
+        for scheduler in [Scheduler::Systemd, Scheduler::Launchd] {
+            let directory = scheduler.directory(cx)?;
+            let Ok(entries) = std::fs::read_dir(&directory) else { continue };
+            for file in entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
+                let of_ours = scheduler.endings().iter().find_map(|ending| file.strip_suffix(ending));
+                let Some(name) = of_ours.filter(|name| name.starts_with(schedule::PREFIX)) else { continue };
+                let [command, ..] = scheduler.endings() else { continue };
+                let written = store::read(&directory.join(format!("{name}{command}")), MAX_FILE);
+                let written = written.ok().and_then(|bytes| String::from_utf8(bytes).ok());
+                let vault = written.as_deref().and_then(schedule::vault_file);
+                all.insert(Self { scheduler, name: name.to_owned(), vault });
+            }
+        }
+        for line in crontab().lines() {
+            if let Some(name) = schedule::job_of(line) {
+                let (name, vault) = (name.to_owned(), schedule::vault_file(line));
+                all.insert(Self { scheduler: Scheduler::Cron, name, vault });
+            }
+        }
+        Ok(all.into_iter().collect())
+    }
+
+    /// True if the vault file is known to be gone.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.vault.as_ref().is_some_and(|file| !file.exists())
+    }
 }
 
 impl Scheduler {
@@ -44,34 +89,41 @@ impl Scheduler {
         }
     }
 
-    /// Those that know the job.
-    pub(crate) fn installed(cx: &Context, job: &Job) -> Result<Vec<Self>, CommandError> {
-        let mut there = Vec::new();
-        for scheduler in [Self::Systemd, Self::Launchd] {
-            if scheduler.files(cx, job)?.iter().any(|(path, _)| path.exists()) {
-                there.push(scheduler);
+    /// Where it looks for files.
+    fn directory(self, cx: &Context) -> Result<PathBuf, CommandError> {
+        let home = cx.directories().home.clone().ok_or(CommandError::NoScheduler)?;
+        Ok(match self {
+            Self::Systemd => {
+                cx.variables.xdg_config_home().unwrap_or_else(|| home.join(".config")).join("systemd/user")
             }
+            Self::Launchd => home.join("Library/LaunchAgents"),
+            Self::Cron => PathBuf::new(),
+        })
+    }
+
+    /// What its files of a job are called behind the job's name; first the one with the command.
+    fn endings(self) -> &'static [&'static str] {
+        match self {
+            Self::Systemd => &[".service", ".timer"],
+            Self::Launchd => &[".plist"],
+            Self::Cron => &[],
         }
-        let crontab = crontab();
-        if job.in_crontab(&crontab, false) != crontab {
-            there.push(Self::Cron);
-        }
-        Ok(there)
+    }
+
+    /// The files that it reads a job from.
+    pub(crate) fn paths(self, cx: &Context, name: &str) -> Result<Vec<PathBuf>, CommandError> {
+        let directory = self.directory(cx)?;
+        Ok(self.endings().iter().map(|ending| directory.join(format!("{name}{ending}"))).collect())
     }
 
     /// The files that it reads the job from, and what is in them.
     pub(crate) fn files(self, cx: &Context, job: &Job) -> Result<Vec<(PathBuf, String)>, CommandError> {
-        let home = cx.directories().home.clone().ok_or(CommandError::NoScheduler)?;
-        Ok(match self {
-            Self::Systemd => {
-                let config = cx.variables.xdg_config_home().unwrap_or_else(|| home.join(".config"));
-                job.systemd(&config.join("systemd/user")).into()
-            }
-            Self::Launchd => {
-                vec![(home.join("Library/LaunchAgents").join(format!("{}.plist", job.name())), job.launchd())]
-            }
+        let texts = match self {
+            Self::Systemd => job.systemd().into(),
+            Self::Launchd => vec![job.launchd()],
             Self::Cron => Vec::new(),
-        })
+        };
+        Ok(self.paths(cx, &job.name)?.into_iter().zip(texts).collect())
     }
 
     /// Writes what it reads, and has it take notice.
@@ -83,26 +135,26 @@ impl Scheduler {
             let _lock = store::Lock::acquire(directory, cx.globals.lock_timeout())?;
             store::replace(path, text.as_bytes(), store::Mode::Shared)?;
         }
-        let timer = format!("{}.timer", job.name());
+        let timer = format!("{}.timer", job.name);
         match self {
             Self::Systemd => {
                 system("systemctl", &["--user", "daemon-reload"], None)?;
                 system("systemctl", &["--user", "enable", "--now", &timer], None)
             }
             Self::Launchd => system("launchctl", &["load", "-w", &files[0].0.display().to_string()], None),
-            Self::Cron => system("crontab", &["-"], Some(&job.in_crontab(&crontab(), true))),
+            Self::Cron => system("crontab", &["-"], Some(&job.in_crontab(&crontab()))),
         }
     }
 
     /// Takes out all that `install` wrote and that came of it.
-    pub(crate) fn uninstall(self, cx: &Context, ui: &mut Ui, job: &Job) -> Result<(), CommandError> {
-        let files = self.files(cx, job)?;
-        let timer = format!("{}.timer", job.name());
+    pub(crate) fn uninstall(self, cx: &Context, ui: &mut Ui, name: &str) -> Result<(), CommandError> {
+        let files = self.paths(cx, name)?;
+        let timer = format!("{name}.timer");
         // A scheduler that is gone must not keep its files in place: told, not fatal.
         let disabled = match self {
             Self::Systemd => system("systemctl", &["--user", "disable", "--now", &timer], None),
-            Self::Launchd => system("launchctl", &["unload", "-w", &files[0].0.display().to_string()], None),
-            Self::Cron => match job.in_crontab(&crontab(), false) {
+            Self::Launchd => system("launchctl", &["unload", "-w", &files[0].display().to_string()], None),
+            Self::Cron => match schedule::without(&crontab(), name) {
                 rest if rest.is_empty() => system("crontab", &["-r"], None),
                 rest => system("crontab", &["-"], Some(&rest)),
             },
@@ -110,7 +162,7 @@ impl Scheduler {
         if let Err(error) = &disabled {
             ui.warn(&error.to_string());
         }
-        for (path, _) in &files {
+        for path in &files {
             let directory = path.parent().unwrap_or(Path::new("/"));
             // What enabling left, should systemctl not have run.
             let wants = directory.join("timers.target.wants");

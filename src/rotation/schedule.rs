@@ -2,13 +2,14 @@
 //!
 //! Pure: the text of unit files, agents and lines of a crontab.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A program with its arguments and the variables it needs.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// Tells the jobs of several vaults apart; lower-case letters and digits.
-    pub id: String,
+    /// Name of the units and of the agent, and the mark of the crontab line: [`PREFIX`], then
+    /// what tells the jobs of several vaults apart, lower-case letters and digits.
+    pub name: String,
     /// The program, then its arguments.
     pub command: Vec<String>,
     /// Where it runs: what a notify command's relative paths start from.
@@ -17,19 +18,15 @@ pub struct Job {
     pub variables: Vec<(String, String)>,
 }
 
+/// What the name of every job begins with.
+pub const PREFIX: &str = "vault-remind-";
 /// The hour of the day, in the zone of the machine.
 const HOUR: u8 = 9;
 
 impl Job {
-    /// Name of the units and of the agent, and the mark of the crontab line.
+    /// `NAME.service` and `NAME.timer` for systemd.
     #[must_use]
-    pub fn name(&self) -> String {
-        format!("vault-remind-{}", self.id)
-    }
-
-    /// `NAME.service` and `NAME.timer` for systemd, as files below `directory`.
-    #[must_use]
-    pub fn systemd(&self, directory: &Path) -> [(PathBuf, String); 2] {
+    pub fn systemd(&self) -> [String; 2] {
         let command: Vec<String> = self.command.iter().map(|word| systemd_word(word)).collect();
         let environment: String = self
             .variables
@@ -49,8 +46,7 @@ impl Job {
              [Timer]\nOnCalendar=*-*-* {HOUR:02}:00:00\nPersistent=true\nAccuracySec=1h\n\n\
              [Install]\nWantedBy=timers.target\n"
         );
-        let name = self.name();
-        [(directory.join(format!("{name}.service")), service), (directory.join(format!("{name}.timer")), timer)]
+        [service, timer]
     }
 
     /// An agent for launchd. Runs missed in sleep are made up for on waking.
@@ -71,7 +67,7 @@ impl Job {
              <key>EnvironmentVariables</key>\n  <dict>\n{variables}  </dict>\n  \
              <key>StartCalendarInterval</key>\n  <dict><key>Hour</key><integer>{HOUR}</integer>\
              <key>Minute</key><integer>0</integer></dict>\n</dict>\n</plist>\n",
-            self.name(),
+            self.name,
             xml(&self.directory)
         )
     }
@@ -83,22 +79,76 @@ impl Job {
         let words: Vec<String> = words.chain(self.command.iter().map(|word| shell(word))).collect();
         // In a crontab `%` ends the command.
         let line = format!("cd {} && {}", shell(&self.directory), words.join(" "));
-        format!("0 {HOUR} * * * {} # {}\n", line.replace('%', "\\%"), self.name())
+        format!("0 {HOUR} * * * {} # {}\n", line.replace('%', "\\%"), self.name)
     }
 
-    /// A crontab with this job's line once, or not at all, and all else as it was.
+    /// A crontab with this job's line once, and all else as it was.
     #[must_use]
-    pub fn in_crontab(&self, crontab: &str, wanted: bool) -> String {
-        let mark = format!(" # {}", self.name());
-        let mut out: String = crontab.split_inclusive('\n').filter(|line| !line.trim_end().ends_with(&mark)).collect();
-        if wanted {
-            if !out.is_empty() && !out.ends_with('\n') {
-                out.push('\n');
-            }
-            out.push_str(&self.cron());
+    pub fn in_crontab(&self, crontab: &str) -> String {
+        let mut out = without(crontab, &self.name);
+        if !out.is_empty() && !out.ends_with('\n') {
+            out.push('\n');
         }
+        out.push_str(&self.cron());
         out
     }
+}
+
+/// A crontab without the line of a job, and all else as it was.
+#[must_use]
+pub fn without(crontab: &str, name: &str) -> String {
+    crontab.split_inclusive('\n').filter(|line| job_of(line) != Some(name)).collect()
+}
+
+/// The name of the job whose line of a crontab this is.
+#[must_use]
+pub fn job_of(line: &str) -> Option<&str> {
+    line.trim_end().rsplit_once(" # ").map(|(_, name)| name).filter(|name| name.starts_with(PREFIX))
+}
+
+/// The vault file that a job is for, as `NAME.service`, an agent of launchd or a line of a
+/// crontab has it in its words.
+#[must_use]
+pub fn vault_file(written: &str) -> Option<PathBuf> {
+    let words = if let Some((_, command)) = written.split_once("\nExecStart=") {
+        words(command.lines().next()?, '"')
+    } else if written.starts_with("<?xml") {
+        let strings = written.split("<string>").skip(1).filter_map(|rest| rest.split_once("</string>"));
+        strings.map(|(text, _)| text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")).collect()
+    } else {
+        words(&written.replace("\\%", "%"), '\'')
+    };
+    words.into_iter().skip_while(|word| word != "--vault").nth(1).map(PathBuf::from)
+}
+
+/// The words of a line that [`systemd_word`] (in double quotes) or [`shell`] wrote.
+fn words(line: &str, quote: char) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut quoted = false;
+    let mut word = String::new();
+    let mut rest = line.chars().peekable();
+    while let Some(c) = rest.next() {
+        let c = match c {
+            c if c == quote => {
+                quoted = !quoted;
+                continue;
+            }
+            ' ' if !quoted => {
+                words.push(std::mem::take(&mut word));
+                continue;
+            }
+            // Both are doubled in a unit file.
+            '%' | '$' if quote == '"' => rest.next_if_eq(&c).unwrap_or(c),
+            '\\' if quote == '"' || !quoted => match rest.next() {
+                Some('n') if quote == '"' => '\n',
+                next => next.unwrap_or(c),
+            },
+            c => c,
+        };
+        word.push(c);
+    }
+    words.push(word);
+    words
 }
 
 /// A word in a unit file (systemd.service(5), "Command lines"): quoted, with `%` and `$` doubled.
@@ -136,7 +186,7 @@ mod tests {
 
     fn job() -> Job {
         Job {
-            id: "abcd1234".to_owned(),
+            name: "vault-remind-abcd1234".to_owned(),
             command: ["/opt/my tools/vault", "remind", "--notify", "command:printf '%s' \"$HOME\" & <x>"]
                 .map(str::to_owned)
                 .into(),
@@ -147,7 +197,7 @@ mod tests {
 
     #[test]
     fn words_reach_the_program_as_they_are() {
-        let [(_, service), (path, timer)] = job().systemd(Path::new("/u"));
+        let [service, timer] = job().systemd();
         assert!(
             service.contains(
                 r#"ExecStart="/opt/my tools/vault" "remind" "--notify" "command:printf '%%s' \"$$HOME\" & <x>""#
@@ -156,7 +206,6 @@ mod tests {
         );
         assert!(service.contains("Environment=\"VLT_STATE_DIR=/st ate\"\n"));
         assert!(service.contains("WorkingDirectory=/my project/100%%\n"));
-        assert_eq!(path, Path::new("/u/vault-remind-abcd1234.timer"));
         assert!(timer.contains("Persistent=true"));
         assert!(job().launchd().contains("&amp; &lt;x&gt;</string>"));
         assert_eq!(
@@ -169,11 +218,27 @@ mod tests {
     fn a_crontab_keeps_every_other_line() {
         let job = job();
         for other in ["", "5 4 * * * backup\n", "# remark\n5 4 * * * backup # vault-remind-other\n"] {
-            let with = job.in_crontab(other, true);
+            let with = job.in_crontab(other);
             assert_eq!(with, format!("{other}{}", job.cron()));
-            assert_eq!(job.in_crontab(&with, true), with, "once");
-            assert_eq!(job.in_crontab(&with, false), other);
+            assert_eq!(job.in_crontab(&with), with, "once");
+            assert_eq!(without(&with, &job.name), other);
         }
-        assert!(job.in_crontab("no newline", true).starts_with("no newline\n0 9"));
+        assert!(job.in_crontab("no newline").starts_with("no newline\n0 9"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_vault_file_is_found_again_in_what_was_written(
+            file in "(/[a-z%$'\"\\\\ <>&#;]{1,6}){1,4}", channel in "[a-z%$'\"\\\\ <>&]{0,12}",
+        ) {
+            let words = ["/opt/my \"tools\"/vault", "--no-input", "--vault", &file, "remind", "--notify", &channel];
+            let job = Job { command: words.map(str::to_owned).into(), ..job() };
+            let [service, _] = job.systemd();
+            for written in [service, job.launchd(), job.cron()] {
+                proptest::prop_assert_eq!(vault_file(&written), Some(PathBuf::from(&file)), "{}", written);
+            }
+            let line = job.cron();
+            proptest::prop_assert_eq!(job_of(&line), Some("vault-remind-abcd1234"));
+        }
     }
 }

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests prepare files and run programs")]
 
 mod clocks;
+mod foreground;
 mod formats;
 mod gate;
 mod harness;

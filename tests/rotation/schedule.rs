@@ -318,41 +318,61 @@ fn status_tells_that_what_is_installed_does_not_run() {
 }
 
 #[test]
-fn the_foreground_loop_reminds_stays_and_survives_a_clock_that_moves() {
-    let project = Project::new();
-    project.set("KEY", "v", &["--rotate-every", "30d"]);
-    let clock = project.path("clock");
-    std::fs::write(&clock, "+0").unwrap();
-    let mut command = project.command(&[
-        "schedule",
-        "run",
-        "--every",
-        "1s",
-        "--notify",
-        "command:cat >> told.json; echo >> told.json",
-    ]);
-    command.env("LD_PRELOAD", "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1");
-    command.env("FAKETIME_TIMESTAMP_FILE", &clock).env("FAKETIME_NO_CACHE", "1").env("DONT_FAKE_MONOTONIC", "1");
-    let mut child = command.spawn().unwrap();
-    let told = || std::fs::read_to_string(project.dir().join("told.json")).unwrap_or_default().lines().count();
-    // Not by the clock that is moved: waits until so many messages are there.
-    let mut wait = |want: usize| {
-        for _ in 0..300 {
-            if told() >= want {
-                break;
-            }
-            assert!(child.try_wait().unwrap().is_none(), "it stays");
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
-        assert_eq!(told(), want);
+fn what_is_installed_can_be_removed_when_the_repository_is_gone() {
+    let project = project();
+    stand_in(&project, "systemctl", SYSTEMCTL);
+    stand_in(&project, "launchctl", "");
+    std::fs::create_dir_all(project.path(".local/share/systemd/timers")).unwrap();
+    let before = everything(&project);
+    let install = || {
+        ok(&project, &["schedule", "install", "--with", "systemd"]);
+        ok(&project, &["schedule", "install", "--with", "launchd"]);
     };
-    for (offset, want) in [("+16d", 1), ("+40d", 2), ("-3650d", 2), ("+29d", 3), ("+18000d", 3), ("+0", 3)] {
-        std::fs::write(&clock, offset).unwrap();
-        wait(want);
+    install();
+    let file = project.dir().join("vault.toml");
+    let named = file.to_str().unwrap();
+    let kept = std::fs::read(&file).unwrap();
+    let elsewhere = |arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        let path = format!("{}:/usr/bin:/bin", project.path("bin").display());
+        let output = command.env("PATH", path).current_dir("/").output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    };
+    // From anywhere, while it is there.
+    let (code, out, _) = elsewhere(&["schedule", "status", "--all"]);
+    assert_eq!(
+        (code, out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect::<Vec<_>>()),
+        (0, vec![vec!["SCHEDULER", "VAULT", "FILE"], vec!["systemd", named], vec!["launchd", named]])
+    );
+    std::fs::remove_dir_all(project.dir()).unwrap();
+    let (code, out, _) = elsewhere(&["schedule", "status", "--all"]);
+    assert_eq!((code, out.matches("  gone").count()), (0, 2), "{out}");
+    let (_, out, _) = elsewhere(&["schedule", "status", "--all", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&json[0]["scheduler"], &json[0]["vault"]), (&"systemd".into(), &named.into()), "{json}");
+    assert_eq!((&json[1]["scheduler"], &json[1]["gone"]), (&"launchd".into(), &true.into()), "{json}");
+    // Asked for the vault of here, where there is none, it says what to type.
+    for what in ["status", "uninstall"] {
+        let (code, out, err) = elsewhere(&["schedule", what]);
+        assert_eq!((code, out.as_str()), (3, ""), "{err}");
+        assert!(err.contains(&format!("reminders are installed for {named}\n")), "{err}");
+        assert!(err.contains(&format!("`--vault {named}`")), "{err}");
     }
-    // After all of that it still does what it is there for.
-    project.set("LATE", "v", &LATE);
-    wait(4);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let (code, out, _) = elsewhere(&["schedule", "uninstall", "--vault", named, "--print"]);
+    assert_eq!((code, out.lines().count()), (0, 3), "{out}");
+    for how in [&["--vault", named][..], &["--vault", project.dir().to_str().unwrap()], &["--all"]] {
+        let (code, _, err) = elsewhere(&[&["schedule", "uninstall"], how].concat());
+        assert_eq!((code, err.matches("removed from").count()), (0, 2), "{how:?}: {err}");
+        let left = everything(&project).into_iter().filter(|path| !before.contains(path));
+        let left: Vec<PathBuf> = left.filter(|path| !path.ends_with("systemctl.log")).collect();
+        assert!(left.iter().all(|path| path.ends_with("Library")), "{left:?}");
+        let (code, _, err) = elsewhere(&["schedule", "uninstall", "--all"]);
+        assert_eq!((code, err.as_str()), (0, "nothing is installed\n"));
+        assert_eq!(elsewhere(&["schedule", "status", "--vault", named]).0, 3);
+        std::fs::create_dir_all(project.dir()).unwrap();
+        std::fs::write(&file, &kept).unwrap();
+        install();
+        std::fs::remove_dir_all(project.dir()).unwrap();
+    }
 }

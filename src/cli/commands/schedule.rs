@@ -1,16 +1,18 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use vault::clock::{Span, Timestamp};
 use vault::rotation::age_text;
 use vault::rotation::remind::{Outcome, is_time};
-use vault::rotation::schedule::Job;
+use vault::rotation::schedule::{Job, PREFIX};
 
 use super::remind;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::foreground::Foreground;
 use crate::cli::notify::Channel;
-use crate::cli::scheduler::Scheduler;
+use crate::cli::scheduler::{Installed, Scheduler};
+use crate::cli::table::{Cell, Table};
 use crate::cli::time::local_time;
 use crate::cli::ui::{Tone, Ui};
 
@@ -44,12 +46,23 @@ enum What {
     },
     /// Say what is installed, when it last ran, what it delivered and what failed
     Status {
-        /// Print an object
+        /// List what is installed for every vault, also for those that are gone
+        #[arg(long)]
+        all: bool,
+
+        /// Print an object, with `--all` an array
         #[arg(long)]
         json: bool,
     },
     /// Disable and remove what `install` wrote
+    ///
+    /// Where the vault file is gone, name it all the same: with `--vault`, by the path
+    /// that `vault schedule status --all` shows.
     Uninstall {
+        /// What is installed for every vault, also for those that are gone
+        #[arg(long)]
+        all: bool,
+
         /// Show what would be removed, and change nothing
         #[arg(long, short = 'n', visible_alias = "dry-run")]
         print: bool,
@@ -76,8 +89,9 @@ const LATE: Span = Span::days(3);
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
     match &args.command {
         What::Install { notify, alias, with, print } => install(cx, ui, notify, *alias, *with, *print),
-        What::Status { json } => status(cx, ui, *json),
-        What::Uninstall { print } => uninstall(cx, ui, *print),
+        What::Status { all: true, json } => list(cx, ui, *json),
+        What::Status { all: false, json } => status(cx, ui, *json),
+        What::Uninstall { all, print } => uninstall(cx, ui, *all, *print),
         What::Run { notify, alias, every } => stay(cx, ui, &remind::Args::for_schedule(notify.clone(), *alias), *every),
     }
 }
@@ -107,23 +121,80 @@ fn install(
     Ok(())
 }
 
-fn uninstall(cx: &Context, ui: &mut Ui, print: bool) -> Result<(), CommandError> {
-    let job = job(cx, ui, &[], false)?;
-    let there = Scheduler::installed(cx, &job)?;
+fn uninstall(cx: &Context, ui: &mut Ui, all: bool, print: bool) -> Result<(), CommandError> {
+    let there = if all { Installed::all(cx)? } else { of_this_vault(cx, ui)?.1 };
     if there.is_empty() {
-        ui.note("nothing is installed for this vault");
+        ui.note(if all { "nothing is installed" } else { "nothing is installed for this vault" });
     }
-    for scheduler in there {
+    for Installed { scheduler, name, vault } in there {
         if print {
-            scheduler.files(cx, &job)?.iter().for_each(|(path, _)| ui.line(&path.display().to_string()));
+            scheduler.paths(cx, &name)?.iter().for_each(|path| ui.line(&path.display().to_string()));
             if scheduler == Scheduler::Cron {
-                ui.line(&format!("the line of the crontab that ends in # {}", job.name()));
+                ui.line(&format!("the line of the crontab that ends in # {name}"));
             }
             continue;
         }
-        scheduler.uninstall(cx, ui, &job)?;
-        ui.note(&format!("removed from {}", scheduler.word()));
+        scheduler.uninstall(cx, ui, &name)?;
+        let whose = vault.filter(|_| all).map_or_else(String::new, |file| format!(": {}", file.display()));
+        ui.note(&format!("removed from {}{whose}", scheduler.word()));
     }
+    Ok(())
+}
+
+/// What is installed for the vault that is meant, and the vault; if its file is gone, for
+/// the file that was there.
+fn of_this_vault(cx: &Context, ui: &mut Ui) -> Result<(Option<Opened>, Vec<Installed>), CommandError> {
+    let mut all = Installed::all(cx)?;
+    // Any other one helps on, best one that nobody can be standing in.
+    let elsewhere = |all: &[Installed]| {
+        let files = || all.iter().filter_map(|job| job.vault.clone().zip(Some(job.is_gone())));
+        files().find(|(_, gone)| *gone).or_else(|| files().next()).map(|(file, _)| file)
+    };
+    let path = match cx.vault_path() {
+        Ok((path, _)) => path,
+        Err(error) => {
+            return Err(elsewhere(&all).map_or(error, |file| CommandError::ScheduledElsewhere { file }));
+        }
+    };
+    if path.exists() {
+        let opened = cx.open(ui)?;
+        let name = name(&opened);
+        all.retain(|job| job.name == name);
+        return Ok((Some(opened), all));
+    }
+    let path = std::path::absolute(&path).map_err(CommandError::WorkingDirectory)?;
+    let is_it = |file: &Path| file == path || file.parent() == Some(&path);
+    let Some(file) = elsewhere(&all) else { return Err(CommandError::NoVaultFile { path }) };
+    all.retain(|job| job.vault.as_deref().is_some_and(is_it));
+    if all.is_empty() { Err(CommandError::ScheduledElsewhere { file }) } else { Ok((None, all)) }
+}
+
+/// A job in the list of all.
+#[derive(serde::Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    job: Installed,
+    gone: bool,
+}
+
+fn list(cx: &Context, ui: &mut Ui, json: bool) -> Result<(), CommandError> {
+    let listed = Installed::all(cx)?.into_iter().map(|job| Listed { gone: job.is_gone(), job });
+    let listed: Vec<Listed> = listed.collect();
+    if json {
+        ui.json(&listed);
+        return Ok(());
+    }
+    if listed.is_empty() {
+        ui.note("nothing is installed");
+        return Ok(());
+    }
+    let mut table = Table::new(&["SCHEDULER", "VAULT FILE", ""]);
+    for Listed { job, gone } in listed {
+        let file = job.vault.map_or(job.name, |file| file.display().to_string());
+        let gone = if gone { Cell::toned(Tone::Bad, "gone") } else { Cell::new("") };
+        table.row(vec![Cell::new(job.scheduler.word()), Cell::new(file), gone]);
+    }
+    table.print(ui);
     Ok(())
 }
 
@@ -137,10 +208,10 @@ struct Status {
 }
 
 fn status(cx: &Context, ui: &mut Ui, json: bool) -> Result<(), CommandError> {
-    let opened = cx.open(ui)?;
-    let job = job(cx, ui, &[], false)?;
+    let (opened, jobs) = of_this_vault(cx, ui)?;
+    let Some(opened) = opened else { return list(cx, ui, json) };
     let record = remind::load(&opened.state.join("remind"))?;
-    let installed = Scheduler::installed(cx, &job)?;
+    let installed: Vec<Scheduler> = jobs.iter().map(|job| job.scheduler).collect();
     let since = record.last_run.map(|at| cx.now().since(at));
     let late = !installed.is_empty() && since.is_some_and(|since| since >= LATE.seconds());
     let status = Status { installed, last_run: record.last_run, late, channels: record.last };
@@ -179,6 +250,7 @@ fn stay(cx: &mut Context, ui: &mut Ui, args: &remind::Args, every: Span) -> Resu
     let directory = opened.state.join("remind");
     drop(opened);
     let mut last = remind::last_run(&directory)?;
+    let foreground = Foreground::begin()?;
     loop {
         let now = cx.now();
         if is_time(last, every, now) {
@@ -190,7 +262,9 @@ fn stay(cx: &mut Context, ui: &mut Ui, args: &remind::Args, every: Span) -> Resu
             }
             last = Some(now);
         }
-        std::thread::sleep(std::time::Duration::from_secs(every.seconds().min(60)));
+        if !foreground.goes_on_after(std::time::Duration::from_secs(every.seconds().min(60)))? {
+            return Ok(());
+        }
     }
 }
 
@@ -222,6 +296,10 @@ fn job(cx: &Context, ui: &mut Ui, notify: &[Channel], alias: bool) -> Result<Job
         let path = std::path::absolute(path).map_err(CommandError::WorkingDirectory)?;
         passed.push((name.to_owned(), text(path)?));
     }
-    let id = opened.vault.id().to_string()[..8].to_owned();
-    Ok(Job { id, command, directory, variables: passed })
+    Ok(Job { name: name(&opened), command, directory, variables: passed })
+}
+
+/// What the job of a vault is called.
+fn name(opened: &Opened) -> String {
+    format!("{PREFIX}{}", &opened.vault.id().to_string()[..8])
 }

@@ -4,9 +4,8 @@
 //! it may send is bounded before memory is taken for it.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI32, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -18,7 +17,7 @@ use super::held::{Answer, Ring};
 use super::message::{MAX_MESSAGE, Request, Status, answer};
 use super::{AgentError, SOCKET, TIME_UP, is_private};
 use crate::crypto::{Hash, Hasher, Recipient};
-use crate::store;
+use crate::{signals, store};
 
 /// Milliseconds a client has for its request and for taking the answer.
 const PATIENCE: u64 = 5_000;
@@ -44,7 +43,7 @@ pub fn serve(directory: &Path, ready: impl FnOnce()) -> Result<(), AgentError> {
     if !is_private(directory) {
         return Err(AgentError::Directory(directory.to_path_buf()));
     }
-    let stop = signals()?;
+    let stop = signals::catch().map_err(AgentError::Io)?;
     // What requests leave on stack and heap for a moment; the identities have pages of their own.
     #[cfg(target_os = "linux")]
     let _ = rustix::mm::mlockall(rustix::mm::MlockAllFlags::CURRENT | rustix::mm::MlockAllFlags::ONFAULT);
@@ -369,25 +368,4 @@ fn clock() -> u64 {
     let id = rustix::time::ClockId::Monotonic;
     let now = rustix::time::clock_gettime(id);
     u64::try_from(now.tv_sec).unwrap_or(0) * 1000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
-}
-
-/// The pipe's end that signals write to.
-static STOP: AtomicI32 = AtomicI32::new(-1);
-
-/// Has the signals that ask a process to end make the returned descriptor readable.
-#[expect(unsafe_code, reason = "handlers of signals are set by the C library only")]
-fn signals() -> Result<OwnedFd, AgentError> {
-    extern "C" fn note(_: libc::c_int) {
-        // SAFETY: write is async-signal-safe; the descriptor is never closed.
-        unsafe { libc::write(STOP.load(Ordering::Relaxed), b"!".as_ptr().cast(), 1) };
-    }
-    let (reader, writer) = rustix::pipe::pipe().map_err(|errno| AgentError::Io(errno.into()))?;
-    STOP.store(writer.as_raw_fd(), Ordering::Relaxed);
-    // Open for as long as the process lives.
-    std::mem::forget(writer);
-    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT] {
-        // SAFETY: `note` does nothing that a handler must not do.
-        unsafe { libc::signal(signal, note as *const () as libc::sighandler_t) };
-    }
-    Ok(reader)
 }

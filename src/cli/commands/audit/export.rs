@@ -4,6 +4,7 @@ use super::select::{Readable, Selection};
 use super::show::POLL;
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
+use crate::cli::foreground::Foreground;
 use crate::cli::ui::Ui;
 
 /// Records between two writes to standard output.
@@ -54,9 +55,12 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Re
         return print(ui, args.format, args.selection.entries(cx, opened, &filter)?);
     }
     let mut follow = args.selection.follow(cx, opened, &filter)?;
+    let foreground = Foreground::begin()?;
     loop {
         print(ui, args.format, follow.look()?)?;
-        std::thread::sleep(POLL);
+        if !foreground.goes_on_after(POLL)? {
+            return Ok(());
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use super::ago;
 use super::select::{Readable, Selection, warn_unreadable};
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
+use crate::cli::foreground::Foreground;
 use crate::cli::table::{Cell, Table};
 use crate::cli::ui::{Tone, Ui};
 
@@ -134,6 +135,7 @@ fn follow(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args, filter: &Filt
     let mut follow = args.selection.follow(cx, opened, filter)?;
     let keep = if args.selection.since.is_some() { usize::MAX } else { FOLLOW_FROM };
     let mut first = true;
+    let foreground = Foreground::begin()?;
     loop {
         let mut news = Readable::new(follow.look()?);
         let mut shown = std::collections::VecDeque::new();
@@ -158,6 +160,8 @@ fn follow(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args, filter: &Filt
             }
         }
         ui.flush().map_err(CommandError::StandardOutput)?;
-        std::thread::sleep(POLL);
+        if !foreground.goes_on_after(POLL)? {
+            return Ok(());
+        }
     }
 }
