@@ -234,6 +234,41 @@ fn roles_merge_right_by_right() {
     goes_on(&alice, &bob);
 }
 
+/// Alice adopts what Bob had decided; he takes it back, and adopts hers.
+#[test]
+fn what_was_taken_back_since_is_not_given_again() {
+    let role = |person: &Person, role: Role| {
+        person.change(|tx, signer| {
+            team::set_role(tx, &"carol".parse().unwrap(), &role, signer, now()).map(drop).unwrap();
+        });
+    };
+    let (_world, alice, bob) = crew();
+    role(&bob, admin());
+    bob.vault(&["profile", "add", "stage", "--extends", "default"]);
+    bob.commit("carol is an admin, and there is a stage");
+    bob.git(&["push", "-q", "origin", "HEAD:branch"]);
+    enter(&alice, "erin");
+    alice.commit("erin");
+    alice.git(&["fetch", "-q"]);
+    assert!(!alice.try_git(&["merge", "-q", "origin/branch"]).status.success());
+    alice.vault(&["git", "resolve", "@team", "--ours"]);
+    alice.git(&["commit", "-qam", "one team"]);
+    alice.push();
+    role(&bob, writer("default"));
+    bob.vault(&["profile", "set", "stage", "--extends", "none"]);
+    bob.commit("she is none, and it stands alone");
+    bob.git(&["fetch", "-q"]);
+    assert!(!bob.try_git(&["merge", "-q", "origin/main"]).status.success());
+    let done = bob.try_vault(&["git", "resolve", "@team", "--ours"], b"");
+    let said = text(&done.stderr);
+    assert!(done.status.success() && !said.contains("not made again"), "{said}");
+    assert_eq!(members(&bob), "alice bob carol dave erin");
+    let team = bob.read().team().clone();
+    assert_eq!(team.members()["carol"], writer("default"), "{said}");
+    assert!(team.profiles()["stage"].extends.is_empty(), "{said}");
+    goes_on(&alice, &bob);
+}
+
 #[test]
 fn a_rebase_of_two_changes_of_the_team() {
     let (_world, alice, bob) = crew();

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::crypto::Hash;
 use crate::vault::{
     Action, AuditHead, Change, DeviceName, Error, Exposure, MemberName, Memory, NewDevice, ProfileName, Recovery, Role,
-    Signer, Team, Transaction, Vault,
+    Signer, Team, Transaction, Vault, expose_shared,
 };
 
 use super::role::{Access, known_to, set_role};
@@ -49,8 +49,11 @@ pub fn adopt(
     let known = |hash: &Hash| here.hashes().contains(hash) || here.adopters(hash).next().is_some();
     let parted = there.hashes().iter().rposition(known).map_or(0, |at| at + 1);
     let before = dropped.team_after(parted);
+    // And it may have adopted part of this one.
+    let adopted = here.hashes().iter().rposition(|hash| there.adopters(hash).next().is_some());
+    let adopted = adopted.map(|at| kept.team_after(at + 1));
     let tx = Transaction::draft(Vault::read(kept.bytes().to_vec(), here.hashes())?);
-    let mut sides = Sides { tx, kept, dropped, base, before, signer, now, made: Vec::new(), left: Vec::new() };
+    let mut sides = Sides { tx, kept, dropped, base, before, adopted, signer, now, made: Vec::new(), left: Vec::new() };
     sides.take_over_removals(parted)?;
     for change in dropped.changes().skip(parted) {
         sides.make_again(&change)?;
@@ -58,7 +61,7 @@ pub fn adopt(
     sides.merge_roles(parted)?;
     sides.merge_parents(parted)?;
     sides.merge_recovery(parted)?;
-    sides.shut_out_strangers()?;
+    sides.shut_out_strangers(parted)?;
     let Sides { tx, made, left, .. } = sides;
     Ok(Adopted { vault: tx.sign(signer, memory, audit, now)?, made, left })
 }
@@ -70,6 +73,9 @@ struct Sides<'a> {
     base: Option<&'a Vault>,
     /// The team where the two logs parted.
     before: Team,
+    /// The latest team of the kept log that the dropped one has adopted: what was decided up
+    /// to there stands in both, and what was taken back since is not given again.
+    adopted: Option<Team>,
     signer: &'a Signer<'a>,
     now: Timestamp,
     made: Vec<Action>,
@@ -90,6 +96,11 @@ impl Sides<'_> {
         Ok(())
     }
 
+    /// The latest team that both sides go on from.
+    fn common(&self) -> &Team {
+        self.adopted.as_ref().unwrap_or(&self.before)
+    }
+
     /// True if the one who signed a change there is an admin here: what somebody did after
     /// they had lost the right is not done again in the name of somebody who has it.
     fn is_by_admin(&self, change: &Change) -> bool {
@@ -103,9 +114,9 @@ impl Sides<'_> {
     /// The adoption: every head of the other log is named, so that a device that saw any of
     /// them knows; whoever was removed there leaves here.
     fn take_over_removals(&mut self, parted: usize) -> Result<(), Error> {
-        let there = self.dropped.team();
-        let earlier: Vec<Hash> =
-            there.adopted().filter(|head| !self.kept.team().adopted().any(|h| h == *head)).copied().collect();
+        let (here, there) = (self.kept.team(), self.dropped.team());
+        let is_known = |head: &Hash| here.hashes().contains(head) || here.adopters(head).next().is_some();
+        let earlier: Vec<Hash> = there.adopted().filter(|head| !is_known(head)).copied().collect();
         let (head, heads) =
             there.hashes()[parted..].split_last().ok_or(Error::NotAllowed("the other team log is no other"))?;
         for head in earlier.iter().chain(heads) {
@@ -241,6 +252,18 @@ impl Sides<'_> {
         profiles.iter().filter(|profile| self.tx.team().profiles().contains_key(*profile)).cloned().collect()
     }
 
+    /// The rights of a member on both sides in one. Where each side has adopted a part of the
+    /// other, there are two places that they parted at: what was taken since either is gone.
+    fn access(&self, member: &MemberName, here: &Access, there: &Access) -> Access {
+        let merged = |team: &Team| {
+            let before = team.members().get(member).map(Access::of).unwrap_or_default();
+            merge_access(&before, here, there)
+        };
+        let access = merged(self.common());
+        let shares_the_rest = self.kept.team().hashes().starts_with(self.before.hashes());
+        if shares_the_rest { access } else { both(&access, &merged(&self.before)) }
+    }
+
     /// Each right as the side has it that changed it. Where both did they agree: a right
     /// is there or it is not.
     fn merge_roles(&mut self, parted: usize) -> Result<(), Error> {
@@ -256,12 +279,12 @@ impl Sides<'_> {
             .collect();
         for (member, there) in self.dropped.team().members() {
             let Some(here) = self.tx.team().members().get(member) else { continue };
-            let before = self.before.members().get(member).map(Access::of).unwrap_or_default();
             let (old, there) = (Access::of(here), Access::of(there));
-            let mut new = merge_access(&before, &old, &there);
+            let merged = self.access(member, &old, &there);
+            let mut new = merged.clone();
             if doubted.contains(member) {
                 new = both(&new, &old);
-                if merge_access(&before, &old, &there) != new {
+                if merged != new {
                     let role = there.to_role();
                     self.left.push((Action::SetRole { member: member.clone(), role }, GONE));
                 }
@@ -281,8 +304,8 @@ impl Sides<'_> {
         for change in self.dropped.changes().skip(parted) {
             let Action::SetProfile { profile, .. } = &change.action else { continue };
             let extends = |team: &Team| team.profiles().get(profile).map(|state| state.extends.clone());
-            let (before, here) = (extends(&self.before), extends(self.tx.team()));
-            let Some(there) = extends(self.dropped.team()).filter(|there| Some(there) != here.as_ref()) else {
+            let (before, here, there) = (extends(self.common()), extends(self.tx.team()), extends(self.dropped.team()));
+            let Some(there) = there.filter(|there| ![&here, &before].contains(&&Some(there.clone()))) else {
                 continue;
             };
             let action = Action::SetProfile { profile: profile.clone(), extends: self.existing(&there) };
@@ -304,7 +327,7 @@ impl Sides<'_> {
     /// who may know it.
     fn merge_recovery(&mut self, parted: usize) -> Result<(), Error> {
         let key = |set: Option<&Recovery>| set.map(|recovery| recovery.recipient.clone());
-        let (before, there) = (key(self.before.recovery()), self.dropped.team().recovery());
+        let (before, there) = (key(self.common().recovery()), self.dropped.team().recovery());
         if key(there) == before || key(there) == key(self.tx.team().recovery()) {
             return Ok(());
         }
@@ -330,25 +353,41 @@ impl Sides<'_> {
         Ok(())
     }
 
-    /// Whoever was let in there and is not here holds the key of that side: where it is
-    /// the one of this side too, it is replaced, and they know every value under it.
-    fn shut_out_strangers(&mut self) -> Result<(), Error> {
+    /// Whoever was let in there and is not here could read that side, also if they left it
+    /// again. Where its key is the one of this side too, they hold it: it is replaced, and
+    /// they know every value under it. Otherwise they know the values that both sides have.
+    fn shut_out_strangers(&mut self, parted: usize) -> Result<(), Error> {
         let (here, there) = (self.tx.team(), self.dropped.team());
         let key = |team: &Team, profile: &ProfileName| team.profiles().get(profile).map(|state| state.commitment);
-        let mut strangers: BTreeMap<ProfileName, Vec<Exposure>> = BTreeMap::new();
-        for profile in here.profiles().keys().filter(|profile| key(here, profile) == key(there, profile)) {
-            let readers: BTreeSet<_> = here.readers(profile).map(|(_, recipient)| recipient).collect();
-            for (device, _) in there.readers(profile).filter(|(_, recipient)| !readers.contains(recipient)) {
-                let why = "given the key on a branch that was not taken over";
-                strangers.entry(profile.clone()).or_default().extend(known_to(device.as_str(), why, self.now));
+        let mut let_in: BTreeSet<(ProfileName, DeviceName)> = BTreeSet::new();
+        let profiles = || here.profiles().keys().filter(|profile| there.profiles().contains_key(*profile));
+        for team in self.dropped.teams_since(parted) {
+            for profile in profiles().filter(|profile| team.profiles().contains_key(*profile)) {
+                // Who could read it before was marked where they lost it.
+                let readers = self.common().readers(profile).chain(here.readers(profile));
+                let readers: BTreeSet<_> = readers.map(|(_, recipient)| recipient).collect();
+                let strangers = team.readers(profile).filter(|(_, recipient)| !readers.contains(recipient));
+                let_in.extend(strangers.map(|(device, _)| (profile.clone(), device)));
             }
         }
-        if strangers.is_empty() {
+        let mut strangers: BTreeMap<ProfileName, Vec<Exposure>> = BTreeMap::new();
+        for (profile, device) in let_in {
+            let why = "given the key on a branch that was not taken over";
+            strangers.entry(profile).or_default().extend(known_to(device.as_str(), why, self.now));
+        }
+        let has_key = |profile: &ProfileName| key(here, profile) == key(there, profile);
+        let (rekeyed, others): (BTreeSet<_>, BTreeSet<_>) = strangers.keys().cloned().partition(has_key);
+        for profile in others {
+            let section = self.dropped.section(&profile)?;
+            let Signer { device, identity } = self.signer;
+            let (_, key) = section.unlock(&self.dropped.id(), there, device, *identity)?;
+            expose_shared(self.tx.profile(&profile, self.signer)?, (&section, &key), &strangers[&profile])?;
+        }
+        if rekeyed.is_empty() {
             return Ok(());
         }
-        let profiles = strangers.keys().cloned().collect();
         let marks = |profile: &ProfileName, _| strangers.get(profile).cloned().unwrap_or_default();
-        self.tx.change_team_marking(Action::Rekey, &profiles, marks, self.signer, self.now)?;
+        self.tx.change_team_marking(Action::Rekey, &rekeyed, marks, self.signer, self.now)?;
         self.made.push(Action::Rekey);
         Ok(())
     }

@@ -38,6 +38,7 @@ pub use secret::{Earlier, Exposure, OnOverdue, Pending, PolicyFields, Removed, R
 pub use team::{Device, ProfileState, Team};
 pub use text::{MAX_VALUE, Text, TextError, is_hostile};
 pub use transaction::{Signer, Transaction};
+pub(crate) use update::expose_shared;
 pub use update::{
     Value, abort_pending, acknowledge, expose, mark_revoked, promote, remove, restore, store_pending, store_value,
 };
@@ -115,6 +116,16 @@ impl Vault {
             let _ = team.read(text, 0, |_| true);
         }
         team
+    }
+
+    /// The team after each change from the one at position `from` on.
+    pub(crate) fn teams_since(&self, from: usize) -> impl Iterator<Item = Team> {
+        let mut team = self.team_after(from);
+        self.document.changes().skip(from).map(move |(text, _)| {
+            // Each was verified before, or there would be no vault.
+            let _ = team.read(text, 0, |_| true);
+            team.clone()
+        })
     }
 
     /// The changes of the team, in order.

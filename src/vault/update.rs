@@ -7,9 +7,9 @@ use crate::clock::{Span, Timestamp};
 use crate::crypto::{Binding, SealedValue, ValueKey};
 use crate::secret_value::SecretValue;
 
-use super::error::Error;
+use super::error::{Error, Kind, Rejected};
 use super::name::{DeviceName, SecretName};
-use super::profile::{Profile, mark_exposed};
+use super::profile::{Profile, Section, mark_exposed};
 use super::secret::{Earlier, Exposure, Pending, PolicyFields, Removed, Scope, Secret, Stage};
 use super::text::MAX_ARRAY;
 use super::{DEFAULT_KEEP, MAX_VALUE};
@@ -238,6 +238,53 @@ pub fn expose(profile: &mut Profile, name: &SecretName, exposure: Exposure) -> R
         return Err(Error::Bound("at most 100 exposures of one value are kept"));
     }
     secret.exposed.push(exposure);
+    Ok(())
+}
+
+/// Marks every value of a profile that `other` has too as known to whom `exposed` says.
+/// Opened they are compared: numbers, names and keys can differ on two branches.
+///
+/// # Errors
+/// [`Error::Rejected`].
+pub(crate) fn expose_shared(
+    (profile, key): (&mut Profile, &ValueKey),
+    (other, other_key): (&Section<'_>, &ValueKey),
+    exposed: &[Exposure],
+) -> Result<(), Error> {
+    let mut known = Vec::new();
+    for secret in other.secrets() {
+        let (name, secret) = secret?;
+        let earlier = secret.earlier.iter().map(|earlier| (earlier.version, &earlier.value));
+        let pending = secret.pending.iter().map(|pending| (pending.version, &pending.value));
+        for (version, value) in earlier.chain(pending).chain([(secret.version, &secret.value)]) {
+            known.push(other.open(other_key, &name, version, value)?);
+        }
+    }
+    for (name, secret) in &mut profile.secrets {
+        let is_known = |version, value: &SealedValue| -> Result<bool, Error> {
+            let opened = key.open(Binding { name: name.as_str(), version }, value);
+            let opened = opened.map_err(|_| Rejected::new(Kind::Value).in_profile(&profile.name).in_secret(name))?;
+            Ok(known.iter().any(|known| known.same_as(&opened)))
+        };
+        let current = is_known(secret.version, &secret.value)?;
+        let pending = secret.pending.as_ref().map(|pending| is_known(pending.version, &pending.value)).transpose()?;
+        for exposure in exposed {
+            if pending == Some(true) {
+                secret.expose_with_pending(exposure);
+            } else if current {
+                mark_exposed(&mut secret.exposed, Some(exposure));
+            }
+        }
+        for earlier in &mut secret.earlier {
+            if is_known(earlier.version, &earlier.value)? {
+                exposed.iter().for_each(|exposure| mark_exposed(&mut earlier.exposed, Some(exposure)));
+            }
+        }
+    }
+    // What was removed cannot be compared any more.
+    for removed in profile.removed.values_mut() {
+        exposed.iter().for_each(|exposure| mark_exposed(&mut removed.exposed, Some(exposure)));
+    }
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::crypto::SealedValue;
 use crate::secret_value::SecretValue;
 
+use super::super::error::Error;
 use super::super::secret::{Earlier, Exposure, Pending, Secret, Stage};
 use super::super::text::MAX_ARRAY;
 use super::entry::{Entry, Question};
@@ -67,7 +68,8 @@ impl<'s> Record<'s> {
     }
 }
 
-/// The secret as one side has it.
+/// The secret as one side has it. Where the other has it too, and is not to be taken over,
+/// no number means another value than it does there.
 pub(super) fn only(
     scene: &Scene,
     keys: Option<&Keys>,
@@ -78,7 +80,10 @@ pub(super) fn only(
 ) -> Result<Entry, MergeError> {
     let mut secret = secret.clone();
     let original = secret.clone();
-    let mut all = history(side, &original);
+    let mut all = match (question.ours, question.theirs) {
+        (Some(ours), Some(theirs)) => Sides { scene, base: question.base, ours, theirs }.apart(side),
+        _ => history(side, &original),
+    };
     if let Some(Choice::Value(value)) = question.choice {
         append(&mut all, value, original.newest_version() + 1, now);
         secret.pending = None;
@@ -114,7 +119,7 @@ pub(super) fn merge_both(
         equal = true;
         ahead = Ahead::Only(if theirs.version > ours.version { Side::Theirs } else { Side::Ours });
     }
-    let (current, all) = match (ahead, question.choice) {
+    let (current, mut all) = match (ahead, question.choice) {
         (_, Some(Choice::Value(value))) => {
             let (mut all, number) = sides.everything(Side::Ours);
             append(&mut all, value, number + 1, now);
@@ -146,6 +151,7 @@ pub(super) fn merge_both(
         }
     };
     merged.pending = None;
+    sides.carry_exposure(&mut all, keys, question)?;
     let highest = all.keys().next_back().copied().unwrap_or(0);
     let pending = sides.pending(&mut fields, highest, question.choice);
     if !fields.clashes.is_empty() {
@@ -182,12 +188,15 @@ impl<'s> Sides<'s> {
         self.base.map(|base| history(Side::Ours, base)).unwrap_or_default()
     }
 
-    /// True if a side has the ancestor's value of that version. Under another key the
-    /// version alone tells: none is used twice in one line of descent.
+    /// True if a side has the ancestor's value of that version. Under another key version
+    /// and date tell: a secret that was removed and set again begins at version 1.
     fn is_of_base(&self, side: Side, version: u64, record: &Record<'_>) -> bool {
         let base = self.base_history();
         let same_key = self.scene.base_key() == Some(self.scene.key(side));
-        base.get(&version).is_some_and(|base| !same_key || base.value() == record.value())
+        let is_same = |base: &Record<'_>| {
+            if same_key { base.value() == record.value() } else { base.set_at.0 == record.set_at.0 }
+        };
+        base.get(&version).is_some_and(is_same)
     }
 
     /// True if both sides have one value under that version.
@@ -343,6 +352,66 @@ impl<'s> Sides<'s> {
         all
     }
 
+    /// Every value of one side; from the first whose number is another value's on the other
+    /// side on, they are numbered above all. Whoever has the other side already would
+    /// otherwise take one for the other.
+    fn apart(&self, side: Side) -> History<'s> {
+        let (own, other) = (history(side, self.side(side)), history(side.other(), self.side(side.other())));
+        let clashes = |version: u64, record: &Record<'_>| {
+            other.get(&version).is_some_and(|there| match side {
+                Side::Ours => !self.is_shared(version, record, there),
+                Side::Theirs => !self.is_shared(version, there, record),
+            })
+        };
+        let mut number = self.ours.newest_version().max(self.theirs.newest_version());
+        let mut moves = false;
+        let mut all = History::new();
+        for (version, record) in own {
+            moves |= clashes(version, &record);
+            number += u64::from(moves);
+            all.insert(if moves { number } else { version }, record);
+        }
+        all
+    }
+
+    /// A value that is exposed on one side is so wherever it stands now: that side may have
+    /// learned of it under a number that the value no longer has. What cannot be opened to
+    /// be compared counts as equal.
+    fn carry_exposure(
+        &self,
+        all: &mut History<'s>,
+        keys: Option<&Keys>,
+        question: &Question<'_>,
+    ) -> Result<(), MergeError> {
+        let Some(keys) = keys else { return Ok(()) };
+        let is = |source: Source<'_>, side, version, value: &SealedValue| -> Result<bool, MergeError> {
+            let open = |side, version, value| keys.open(self.scene, side, question.name, version, value);
+            let there = open(side, version, value)?;
+            Ok(match source {
+                Source::Sealed { side, version, value } => open(side, version, value)?.same_as(&there),
+                Source::Plain(value) => value.same_as(&there),
+            })
+        };
+        for side in [Side::Ours, Side::Theirs] {
+            for (version, known) in history(side, self.side(side)) {
+                let Some(value) = known.value() else { continue };
+                for record in all.values_mut() {
+                    if known.exposed.iter().all(|exposure| record.exposed.contains(exposure)) {
+                        continue;
+                    }
+                    match is(record.source, side, version, value) {
+                        Ok(false) => {}
+                        Ok(true) | Err(MergeError::Vault(Error::NoGrant { .. })) => {
+                            record.exposed = unite(&record.exposed, &known.exposed);
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The value that is to follow, with the side it is from.
     fn pending(&self, fields: &mut Fields, highest: u64, choice: Option<&Choice>) -> Option<(Side, Pending)> {
         if matches!(choice, Some(Choice::Value(_))) {
@@ -353,7 +422,8 @@ impl<'s> Sides<'s> {
             let same_key = self.scene.base_key() == Some(self.scene.key(side));
             match (base, &self.side(side).pending) {
                 (None, None) => false,
-                (Some(base), Some(own)) => base.version != own.version || (same_key && base != own),
+                (Some(base), Some(own)) if same_key => base != own,
+                (Some(base), Some(own)) => (base.version, base.set_at) != (own.version, own.set_at),
                 _ => true,
             }
         };
