@@ -33,7 +33,7 @@ mod usage;
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use vault::config::Variables;
 use vault::exec::process::Original;
 
@@ -186,7 +186,7 @@ fn parse(arguments: &[OsString]) -> Result<(Cli, String), clap::Error> {
         Ok((Cli::from_arg_matches(&matches)?, name))
     };
     // Never dropped: the process is about to end, or to become another one.
-    let mut command = std::mem::ManuallyDrop::new(Cli::command());
+    let mut command = std::mem::ManuallyDrop::new(named_by(arguments));
     read(&mut command).or_else(|error: clap::Error| {
         if error.kind() == clap::error::ErrorKind::DisplayVersion {
             return Err(error);
@@ -195,6 +195,19 @@ fn parse(arguments: &[OsString]) -> Result<(Cli, String), clap::Error> {
         later::describe_all();
         read(&mut Cli::command())
     })
+}
+
+/// Those commands that some argument names: clap copies each of the [`Globals`] into every
+/// command of its tree, which for all of them takes as long as opening a small vault.
+fn named_by(arguments: &[OsString]) -> clap::Command {
+    let mut all = std::mem::ManuallyDrop::new(Cli::command());
+    let is_named = |command: &&mut clap::Command| {
+        let mut names = std::iter::once(command.get_name()).chain(command.get_all_aliases());
+        names.any(|name| arguments.iter().any(|argument| argument == name))
+    };
+    let commands: Vec<_> = all.get_subcommands_mut().filter(is_named).map(std::mem::take).collect();
+    let program = clap::Command::new("vault").version(env!("CARGO_PKG_VERSION"));
+    Globals::augment_args(program).subcommands(commands)
 }
 
 /// Every command in full, for completions and manual pages.

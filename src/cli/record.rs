@@ -299,8 +299,9 @@ impl Context {
     ) -> Result<Edit<T>, CommandError> {
         let mut memory = opened.memory.borrow_mut();
         let mut tx = Transaction::begin(&opened.path, memory.verified(), self.globals.lock_timeout())?;
-        let elsewhere = standing::check(&opened.path, tx.vault(), &memory)?;
-        let known = anchors::of_device(&all_sections(tx.vault())?, &actor.device);
+        let before = all_sections(tx.vault())?;
+        let elsewhere = standing::check(&opened.path, tx.vault(), &before, &memory)?;
+        let known = anchors::of_device(&before, &actor.device);
         // The change has to be remembered afterwards; where that cannot be, it is not made.
         store::create_private_dir_all(&opened.state)?;
         rustix::fs::access(&opened.state, rustix::fs::Access::WRITE_OK).map_err(|errno| store::Error::Io {

@@ -8,7 +8,6 @@ use vault::{Memory, ProfileName, Section, Vault, git as library};
 
 use super::error::CommandError;
 use super::git;
-use super::record::all_sections;
 use super::ui::Ui;
 
 /// A file that is behind what was seen may be read; nothing is sealed or signed on top
@@ -18,10 +17,13 @@ use super::ui::Ui;
 /// who was removed since.
 ///
 /// Gives the branches that hold what the file lacks.
-pub(super) fn check(path: &Path, vault: &Vault, memory: &Memory) -> Result<BTreeSet<String>, CommandError> {
-    let sections = all_sections(vault)?;
-    let sections: Vec<&Section<'_>> = sections.iter().collect();
-    let standing = memory.compare(vault, &sections).map_err(vault::Error::from)?;
+pub(super) fn check(
+    path: &Path,
+    vault: &Vault,
+    sections: &[Section<'_>],
+    memory: &Memory,
+) -> Result<BTreeSet<String>, CommandError> {
+    let standing = memory.compare(vault, &sections.iter().collect::<Vec<_>>()).map_err(vault::Error::from)?;
     let mut branches = BTreeSet::new();
     for warning in standing.warnings {
         let branch = warning.lagging_profile().and_then(|profile| branch_with_newest(path, vault, memory, profile));

@@ -36,7 +36,7 @@ impl<'a> Effective<'a> {
 
     /// Reads every secret in effect, in byte order of names, with the position of the
     /// section it is taken from.
-    pub fn secrets(&self) -> impl Iterator<Item = Result<(SecretName, usize, Secret), Rejected>> {
+    pub fn secrets(&self) -> impl ExactSizeIterator<Item = Result<(SecretName, usize, Secret), Rejected>> {
         self.entries().into_iter().map(|(name, section, text)| {
             let (name, secret) = self.0[section].read_entry((name, text))?;
             Ok((name, section, secret))

@@ -1,8 +1,8 @@
 use vault::clock::Timestamp;
 use vault::rotation::{self, Honest, Line, State};
-use vault::{Exposure, Scope, Secret, SecretName, provider};
+use vault::{Effective, Exposure, Scope, Secret, SecretName, provider};
 
-use crate::cli::context::Context;
+use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::table::{Cell, Table};
 use crate::cli::time::Newest;
@@ -22,43 +22,86 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let opened = cx.open(ui)?;
     let profile = cx.profile();
     let effective = cx.effective(ui, &opened, &profile)?;
-    let newest = Newest::signed(&opened.vault, effective.sections()).with_values(effective.sections())?;
-    let time = newest.time(cx);
-    newest.say(cx, ui, &opened);
-    let mut entries = Vec::new();
-    for secret in effective.secrets() {
-        let (name, position, secret) = secret?;
-        let section = &effective.sections()[position];
-        entries.push(Entry::new(&name, section.name().as_str(), section.policy(), secret, time));
-    }
-    entries.sort_by(|a, b| rotation::by_urgency(&a.line, &b.line));
     if args.json {
+        let (mut entries, _) = assess(cx, ui, &opened, &effective, |entry| entry)?;
+        entries.sort_by(|a, b| rotation::by_urgency(&a.line, &b.line));
         let uses = cx.last_uses(&opened)?;
         let last_used = |line: &Line| uses.get(&(line.profile.clone(), line.name.clone())).copied();
         ui.json(&entries.iter().map(|entry| entry.json(last_used(&entry.line))).collect::<Vec<_>>());
         return Ok(());
     }
-    if entries.is_empty() {
+    let (mut rows, now) = assess(cx, ui, &opened, &effective, Row::from)?;
+    if rows.is_empty() {
         ui.note(&format!("no secrets in profile {profile} yet; `vault import .env` or `vault set NAME` adds some"));
         return Ok(());
     }
+    rows.sort_by(|a, b| rotation::by_urgency(&a.line, &b.line));
     let inherited = effective.sections().len() > 1;
     let mut table = Table::new(&["NAME", "STATE", "AGE", "DUE", "LIFE", "PROVIDER", "SCOPE", "PROFILE"]);
-    for entry in &entries {
-        let (line, tone) = (&entry.line, tone(entry.line.state));
+    for Row { line, provider, scope } in rows {
+        let tone = tone(line.state);
         table.row(vec![
-            Cell::toned(Tone::Bold, line.name.clone()),
+            Cell::toned(Tone::Bold, line.name),
             Cell::toned(tone, line.state.to_string()),
             Cell::new(rotation::age_text(line.age_seconds, line.at_least)),
-            Cell::toned(tone, rotation::due_text(line.due_at, time.now)),
+            Cell::toned(tone, rotation::due_text(line.due_at, now)),
             Cell::toned(tone, rotation::bar(line.life_used, 8).trim_end()),
-            Cell::new(entry.secret.provider.as_ref().map_or("", |provider| provider.as_str())),
-            Cell::toned(Tone::Faint, scope_text(&entry.secret.scope)),
+            Cell::new(provider),
+            Cell::toned(Tone::Faint, scope),
             Cell::toned(Tone::Faint, if inherited { line.profile.as_str() } else { "" }),
         ]);
     }
     table.print(ui);
     Ok(())
+}
+
+/// Reads every secret in effect, and keeps of each what `keep` makes of it: thousands of
+/// whole secrets take longer to keep than to read. Gives the time states were computed
+/// from as well, and says so where the clock cannot be right.
+fn assess<T>(
+    cx: &Context,
+    ui: &mut Ui,
+    opened: &Opened,
+    effective: &Effective<'_>,
+    keep: impl Fn(Entry) -> T,
+) -> Result<(Vec<T>, Timestamp), CommandError> {
+    let sections = effective.sections();
+    let read = |time: Honest| -> Result<_, CommandError> {
+        let secrets = effective.secrets();
+        let mut kept = Vec::with_capacity(secrets.len());
+        let mut is_ahead = false;
+        for secret in secrets {
+            let (name, position, secret) = secret?;
+            is_ahead |= secret.set_at > time.now;
+            let section = &sections[position];
+            kept.push(keep(Entry::new(&name, section.name().as_str(), section.policy(), secret, time)));
+        }
+        Ok((kept, is_ahead))
+    };
+    let mut newest = Newest::signed(&opened.vault, sections);
+    let (mut kept, is_ahead) = read(newest.time(cx))?;
+    // A value newer than its signature: somebody's clock went back, and ages count from the value.
+    if is_ahead {
+        newest = newest.with_values(sections)?;
+        kept = read(newest.time(cx))?.0;
+    }
+    let now = newest.time(cx).now;
+    newest.say(cx, ui, opened);
+    Ok((kept, now))
+}
+
+/// What the table shows of a secret.
+struct Row {
+    line: Line,
+    provider: String,
+    scope: String,
+}
+
+impl From<Entry> for Row {
+    fn from(Entry { line, secret, .. }: Entry) -> Self {
+        let provider = secret.provider.as_ref().map_or_else(String::new, |provider| provider.as_str().to_owned());
+        Self { line, provider, scope: scope_text(&secret.scope) }
+    }
 }
 
 /// A secret with its state; what `list`, `show` and the due list have in common.
