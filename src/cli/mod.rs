@@ -260,3 +260,20 @@ fn dispatch(cx: &mut Context, ui: &mut Ui, command: Option<Command>) -> Result<(
         Command::Man(args) => run_as::man::run(cx, ui, &args),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// What no help shows is easily forgotten where every command is gone through.
+    #[test]
+    fn two_commands_are_hidden() {
+        fn hidden(command: &clap::Command, found: &mut Vec<String>) {
+            for sub in command.get_subcommands() {
+                found.extend(sub.is_hide_set().then(|| sub.get_name().to_owned()));
+                hidden(sub, found);
+            }
+        }
+        let mut found = Vec::new();
+        hidden(&super::described(), &mut found);
+        assert_eq!(found, ["agent", "complete"], "say in tests/audit_complete.rs what it does to values");
+    }
+}

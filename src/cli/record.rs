@@ -11,7 +11,7 @@ use vault::crypto::Hash;
 use vault::identity::Unlocked;
 use vault::{AuditHead, DeviceName, ProfileName, SecretName, Section, Signer, Transaction, Vault, store};
 
-use super::context::{Actor, Context, Opened};
+use super::context::{Actor, Context, Opened, read_vault};
 use super::error::CommandError;
 use super::exit::Exit;
 use super::ui::Ui;
@@ -145,6 +145,12 @@ impl Trail<'_> {
             Some(known) => Self { log: self.log.anchored(known), ..self },
             None => self,
         }
+    }
+
+    /// As [`Self::anchored`], where it is cheap only because the first record of a device
+    /// is yet to come: a log that does not begin with what is known would be begun again.
+    fn anchored_if_new(self, known: impl FnOnce() -> Option<Anchor>) -> Result<Self, CommandError> {
+        if self.log.head()?.is_none() { Ok(self.anchored(known())) } else { Ok(self) }
     }
 
     /// Begins a new log in place of one that was changed or removed.
@@ -382,7 +388,8 @@ impl Context {
         sign: impl FnOnce(&Signer<'_>, &vault::Memory, AuditHead, Timestamp) -> Result<Vault, CommandError>,
         keep: impl FnOnce(&Vault) -> Result<(), CommandError>,
     ) -> Result<(), CommandError> {
-        let mut trail = self.trail_of(opened, actor)?;
+        let known = || anchors::of_device(&all_sections(&opened.vault).ok()?, &actor.device);
+        let mut trail = self.trail_of(opened, actor)?.anchored_if_new(known)?;
         let now = self.now();
         let mut intents = Vec::new();
         let subjects: Vec<Option<&ProfileName>> =
@@ -451,7 +458,15 @@ impl Context {
             ..Event::new(attempt.action, Outcome::Refused)
         };
         let device = self.acting.borrow().clone();
-        self.trail(&id, device.as_ref(), self.member.borrow().clone(), None)?.record(&event, self.now()).map(drop)
+        let known = || anchors::of_device(&all_sections(&self.trusted_vault(&id)?).ok()?, device.as_ref()?);
+        let trail = self.trail(&id, device.as_ref(), self.member.borrow().clone(), None)?;
+        trail.anchored_if_new(known)?.record(&event, self.now()).map(drop)
+    }
+
+    /// The vault of this place once more, if it is the one that was trusted.
+    fn trusted_vault(&self, id: &Hash) -> Option<Vault> {
+        let bytes = read_vault(&self.vault_path().ok()?.0).ok()?;
+        Vault::read(bytes, &[]).ok().filter(|vault| vault.id() == *id)
     }
 }
 

@@ -35,11 +35,18 @@ impl Cell {
 pub(crate) struct Table {
     heading: Vec<&'static str>,
     rows: Vec<Vec<Cell>>,
+    /// Headings of the columns that are left out first where not all fit.
+    first_out: &'static [&'static str],
 }
 
 impl Table {
     pub(crate) fn new(heading: &[&'static str]) -> Self {
-        Self { heading: heading.to_vec(), rows: Vec::new() }
+        Self { heading: heading.to_vec(), rows: Vec::new(), first_out: &[] }
+    }
+
+    /// Says which columns to do without first; behind them the last ones go.
+    pub(crate) fn first_out(self, columns: &'static [&'static str]) -> Self {
+        Self { first_out: columns, ..self }
     }
 
     pub(crate) fn row(&mut self, cells: Vec<Cell>) {
@@ -47,7 +54,7 @@ impl Table {
     }
 
     /// Prints the table; columns that are empty in every row are left out. On a
-    /// terminal, long texts are cut and last columns left out until the rest fits.
+    /// terminal, long texts are cut and columns left out until the rest fits.
     pub(crate) fn print(self, ui: &mut Ui) {
         let mut used: Vec<usize> =
             (0..self.heading.len()).filter(|&n| self.rows.iter().any(|row| !row[n].text.is_empty())).collect();
@@ -56,8 +63,8 @@ impl Table {
             .map(|&n| self.rows.iter().map(|row| row[n].width).chain([self.heading[n].width()]).max().unwrap_or(0))
             .collect();
         if let Some(columns) = ui.width() {
-            fit(&mut widths, columns);
-            used.truncate(widths.len());
+            let order = self.first_out.iter().filter_map(|out| self.heading.iter().position(|heading| heading == out));
+            fit(&mut used, &mut widths, columns, order);
         }
         let heading: Vec<Cell> = used.iter().map(|&n| Cell::toned(Tone::Faint, self.heading[n])).collect();
         print_row(ui, heading.iter(), &widths);
@@ -78,21 +85,26 @@ impl Table {
 
 /// What is this short is shown whole or not at all: half a date says nothing.
 const SHORT: usize = 14;
-/// What is left of a longer text at the least; of the first column, which names the row, twice that.
+/// What is left of a longer text at the least.
 const CUT: usize = 12;
+/// As much of the first column, which names the row.
+const CUT_NAME: usize = 20;
 
 /// Makes rows fit: first by narrowing columns of long texts, last ones first, then by
-/// leaving out columns, of which two stay.
-fn fit(widths: &mut Vec<usize>, columns: usize) {
+/// leaving out columns, in the order of `first_out` and then from the last; two stay.
+fn fit(used: &mut Vec<usize>, widths: &mut Vec<usize>, columns: usize, mut first_out: impl Iterator<Item = usize>) {
     let total = |widths: &[usize]| widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1);
     let least = |n: usize, width: usize| match n {
-        0 => width.min(2 * CUT),
+        0 => width.min(CUT_NAME),
         _ if width <= SHORT => width,
         _ => CUT,
     };
     let narrow = |widths: &[usize]| widths.iter().enumerate().map(|(n, &width)| least(n, width)).collect::<Vec<_>>();
     while widths.len() > 2 && total(&narrow(widths)) > columns {
-        widths.pop();
+        let out = first_out.by_ref().find_map(|out| used.iter().position(|column| *column == out));
+        let out = out.unwrap_or(widths.len() - 1);
+        widths.remove(out);
+        used.remove(out);
     }
     for n in (0..widths.len()).rev() {
         let over = total(widths).saturating_sub(columns);
@@ -146,12 +158,16 @@ mod tests {
             (10, &[4, 10]),
         ] {
             let mut widths = vec![20, 10, 30];
-            fit(&mut widths, columns);
+            fit(&mut vec![0, 1, 2], &mut widths, columns, [].into_iter());
             assert_eq!(widths, want, "{columns} columns");
         }
+        // Which ones can be missed best is up to the table; of those that are not there nothing is said.
+        let (mut used, mut widths) = (vec![0, 2, 3, 5], vec![20, 10, 30, 9]);
+        fit(&mut used, &mut widths, 47, [4, 3, 2].into_iter());
+        assert_eq!((used, widths), (vec![0, 2, 5], vec![20, 10, 9]));
         // A long name is cut for the sake of what is said about it.
         let mut widths = vec![60, 9, 12, 10];
-        fit(&mut widths, 80);
+        fit(&mut vec![0, 1, 2, 3], &mut widths, 80, [].into_iter());
         assert_eq!(widths, [43, 9, 12, 10]);
         assert_eq!(cut("STRIPE_SECRET_KEY", 8), "STRIPE_…");
         assert_eq!(cut("漢字漢字", 5), "漢字…");

@@ -29,6 +29,7 @@ mod keyring;
 mod list;
 mod man;
 mod moving;
+mod narrow;
 mod profile;
 mod prompts;
 mod rm;

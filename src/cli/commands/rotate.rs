@@ -128,10 +128,12 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         ui.note(&format!("the replaced value stays available as {}@previous", args.name));
     }
     let (name, when) = (&args.name, by_when(by, now));
-    ui.note(&match stages.rotator {
-        Some(_) => format!("revoke it {when}: `vault rotate {name} --revoke --run COMMAND`"),
-        None => format!("revoke it at its provider {when}, then type `vault rotate {name} --revoked`"),
-    });
+    if stages.rotator.is_some() {
+        ui.note(&format!("revoke it {when}: `vault rotate {name} --revoke --run COMMAND`"));
+    } else {
+        ui.note(&format!("revoke it at its provider {when}"));
+        ui.note(&format!("then type `vault rotate {name} --revoked`"));
+    }
     Ok(())
 }
 

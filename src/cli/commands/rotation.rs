@@ -134,7 +134,9 @@ fn table(ui: &mut Ui, items: &[Item], now: Timestamp) {
         return;
     }
     let heading = &["NAME", "STATE", "PROFILE", "DUE", "ON", "LIFE", "WHY", "AGE", "POLICY", "OWNER", "ROTATE AT"];
-    let mut table = Table::new(heading);
+    // What is to be done with what comes before how much and how often.
+    let mut table =
+        Table::new(heading).first_out(&["ON", "POLICY", "AGE", "OWNER", "ROTATE AT", "LIFE", "PROFILE", "WHY"]);
     let several = items.iter().any(|item| item.line.profile != items[0].line.profile);
     for item in items {
         let (line, tone) = (&item.line, tone(item.line.state));

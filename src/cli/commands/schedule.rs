@@ -222,20 +222,24 @@ fn status(cx: &Context, ui: &mut Ui, json: bool) -> Result<(), CommandError> {
         let words: Vec<&str> = status.installed.iter().map(|scheduler| scheduler.word()).collect();
         let words =
             if words.is_empty() { "nothing (see `vault schedule install`)".to_owned() } else { words.join(", ") };
-        ui.line(&format!("installed  {words}"));
+        // The names of channels are as long as somebody's command.
+        let labels = status.channels.keys().map(|channel| channel.chars().count());
+        let width = labels.chain(["installed".len()]).max().unwrap_or(0);
+        let mut say = |label: &str, text: String| ui.line(&format!("{label:<width$}  {text}"));
+        say("installed", words);
         let ago = |since: u64| match age_text(since, false).as_str() {
             "today" => "today".to_owned(),
             age => format!("{age} ago"),
         };
         let ran = status.last_run.zip(since).map(|(at, since)| format!("{} ({})", local_time(at), ago(since)));
-        ui.line(&format!("last run   {}", ran.unwrap_or_else(|| "never".to_owned())));
+        say("last run", ran.unwrap_or_else(|| "never".to_owned()));
         for (channel, outcome) in &status.channels {
             let (tone, text) = match outcome {
                 Outcome::Delivered(0) => (Tone::Faint, "nothing new".to_owned()),
                 Outcome::Delivered(count) => (Tone::Good, format!("delivered {count}")),
                 Outcome::Failed(why) => (Tone::Bad, format!("{why}; tried again next time")),
             };
-            ui.line(&format!("{channel:<9}  {}", ui.paint(tone, &text)));
+            ui.line(&format!("{channel:<width$}  {}", ui.paint(tone, &text)));
         }
     }
     if late {

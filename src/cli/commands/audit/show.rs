@@ -74,8 +74,9 @@ fn print_table<E>(
 where
     CommandError: From<E>,
 {
-    let mut table =
-        Table::new(&["WHEN", "AGE", "ACTION", "OUTCOME", "WHO", "PROFILE", "NAMES", "PROGRAM", "VIA", "WHY"]);
+    let heading = &["WHEN", "AGE", "ACTION", "OUTCOME", "WHO", "PROFILE", "NAMES", "PROGRAM", "VIA", "WHY"];
+    // What was done to which secret is what stays.
+    let mut table = Table::new(heading).first_out(&["VIA", "AGE", "PROFILE", "WHY", "PROGRAM", "WHO"]);
     let mut any = false;
     for entry in entries {
         any = true;

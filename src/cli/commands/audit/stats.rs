@@ -9,6 +9,7 @@ use super::select::{Readable, Selection};
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::table::{Cell, Table};
+use crate::cli::time::local_time;
 use crate::cli::ui::{Tone, Ui};
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
@@ -110,13 +111,9 @@ fn print(cx: &Context, ui: &mut Ui, args: &Args, stats: &Stats, known: &BTreeMap
         return;
     };
     let uses: u64 = stats.hours.iter().flatten().sum();
-    ui.line(&format!(
-        "{uses} uses of {} secrets in {} records since {since} ({}); {} refused or failed",
-        stats.secrets.len(),
-        stats.records,
-        ago(now.since(since)),
-        stats.refused
-    ));
+    let (secrets, records, refused) = (stats.secrets.len(), stats.records, stats.refused);
+    ui.line(&format!("{uses} uses of {secrets} secrets in {records} records; {refused} refused or failed"));
+    ui.line(&format!("since {} ({})", local_time(since), ago(now.since(since))));
     if !stats.secrets.is_empty() {
         ui.line("");
         let mut table = Table::new(&["PROFILE", "NAME", "USES", "LAST USE", "MEMBERS", "DEVICES", "PROGRAMS"]);
@@ -154,7 +151,7 @@ fn print(cx: &Context, ui: &mut Ui, args: &Args, stats: &Stats, known: &BTreeMap
     if !newcomers.is_empty() {
         heading(ui, &format!("for the first time in the last {}", args.recent));
         for Newcomer { secret: (profile, name), who, seen } in &newcomers {
-            let text = format!("{} {}: {} since {}", who.word(), who.name(), times(seen.uses), seen.first);
+            let text = format!("{} {}: {} since {}", who.word(), who.name(), times(seen.uses), local_time(seen.first));
             entry(ui, &format!("{profile}/{name}"), &text);
         }
     }
@@ -165,7 +162,7 @@ fn print(cx: &Context, ui: &mut Ui, args: &Args, stats: &Stats, known: &BTreeMap
             let text = format!(
                 "{} between {hour}:00 and {hour}:59, last {}; {around} of {earlier} earlier uses were around then",
                 times(seen.uses),
-                seen.last
+                local_time(seen.last)
             );
             entry(ui, who, &text);
         }
