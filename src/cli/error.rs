@@ -397,6 +397,15 @@ impl CommandError {
             Self::Config(config::Error::NoHome { variable, .. }) => {
                 format!("set {variable} to a directory that can be written to").into()
             }
+            Self::NotAVaultFile(store::Error::NotRegular { kind: store::Kind::Symlink, .. }) => {
+                "name the file it leads to, if that is the vault: `--vault FILE`".into()
+            }
+            Self::NotAVaultFile(store::Error::NotRegular { .. }) => {
+                "name the vault file with `--vault FILE`, or move what is there away and take the file back from git".into()
+            }
+            Self::NotAVaultFile(store::Error::TooLarge { .. }) => {
+                "no vault writes such a file: restore it from git (`git log` shows its versions)".into()
+            }
             Self::ValueAsArgument => {
                 "type `vault set NAME` and enter it there, or pipe it into `vault set NAME -`".into()
             }

@@ -149,7 +149,7 @@ fn too_large_to_be_one() {
         fs::File::options().write(true).open(world.vault_file()).unwrap().set_len(size).unwrap();
         let before = world.snapshot();
         each_command(&world, |output, _| {
-            output.fails(5, "is larger than the limit of 67108864 bytes", "");
+            output.fails(5, "is larger than the limit of 67108864 bytes", "restore it from git");
         });
         world.vault(["verify"]).fails_with(5, "is larger than the limit");
         world.assert_unchanged(&before);
@@ -172,7 +172,7 @@ fn something_else_in_its_place() {
     ];
     for (make, error) in make {
         make();
-        refused(&world, error, "");
+        refused(&world, error, "`--vault FILE`");
         world.vault(["verify"]).fails_with(5, error);
         world.vault(["which"]).fails_with(5, error);
         world.vault(["doctor"]).exits(1).prints(error);
