@@ -19,8 +19,8 @@ if [ "${1:-}" = --check ]; then
     exec python3 scripts/compare/compare.py --tools "$tools" --only vault --sizes 10
 fi
 
-cargo build --release --locked || exit 1
-cp "$target/release/vault" "$tools/bin/vault"
+program=$(scripts/build-release.sh) || exit 1
+cp "$program" "$tools/bin/vault"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends age pass gnupg keepassxc ansible-core \
         >"$tools/apt.log" 2>&1 || echo "some of Debian's packages are missing: $tools/apt.log"
