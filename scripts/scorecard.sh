@@ -19,5 +19,11 @@ out=$target/scorecard
 cargo build --locked || exit 1
 cargo nextest run --locked --no-fail-fast --color never 2>&1 | tee "$out/nextest.txt" | grep -vE '^ +PASS'
 python3 tests/faults/run.py --vault "$target/debug/vault" --jobs 2 --slow 3 "${how[@]}" | tee "$out/faults.txt"
-if scripts/fuzz.sh; then echo "ok fuzz"; else echo "FAIL fuzz"; fi >"$out/steps.txt"
+step() {
+    local name=$1
+    shift
+    if "$@" >&2; then echo "ok $name"; else echo "FAIL $name"; fi
+}
+deny() { "$(scripts/tool.sh cargo-deny)" --locked check bans licenses sources; }
+{ step "fuzz" scripts/fuzz.sh; step "cargo deny" deny; } >"$out/steps.txt"
 python3 tests/scorecard.py "$out/nextest.txt" "$out/faults.txt" "$out/steps.txt"

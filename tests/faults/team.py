@@ -10,7 +10,10 @@ from sweep import Scenario, Tree
 RECIPIENT = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
 # Bob has a home of his own in the same tree.
 BOB = ["env", "HOME={tmp}/bob", "XDG_CONFIG_HOME={tmp}/bob/c", "XDG_STATE_HOME={tmp}/bob/s", "VLT_VAULT_ID={id}"]
+# A further machine of Alice's.
+ALONE = ["env", "HOME={tmp}/second", "XDG_CONFIG_HOME={tmp}/second/c", "XDG_STATE_HOME={tmp}/second/s", "VLT_VAULT_ID={id}"]
 CODE = "{home}/code"
+GIT = "git -c user.name=somebody -c user.email=somebody@example.org"
 
 
 def members(vault: str, tree: Tree) -> object:
@@ -29,6 +32,13 @@ def merged(vault: str, tree: Tree) -> object:
     return tuple(re.findall(r"^\[profile\.default\.secret\.(\w+)\]$", ours.read_text(), re.M)), contents(vault, tree)
 
 
+def settled(vault: str, tree: Tree) -> object:
+    """What a clone with a merge that stopped holds: the file as it is when it verifies, or that it does not."""
+    if tree.run([vault, "verify"]).returncode != 0:
+        return "to be repaired"
+    return members(vault, tree)
+
+
 def scenarios(vault: str) -> list[Scenario]:
     """All of them, for the binary at `vault`."""
     init = [vault, "init", "--member", "alice", "--device", "laptop"]
@@ -44,6 +54,23 @@ def scenarios(vault: str) -> list[Scenario]:
                 ["cp", "base.toml", "vault.toml"], [*BOB, "sh", "-c", f"printf theirs | '{vault}' set THEIRS -"],
                 ["mv", "vault.toml", "theirs.toml"], ["cp", "ours.toml", "vault.toml"]]
     merge = [vault, "git", "merge", "base.toml", "ours.toml", "theirs.toml", "vault.toml"]
+
+    def clone(theirs: str, ours: str, of_bob: list[str], merging: str) -> list[list[str]]:
+        """A clone in which branches of two people were merged, as far as that went."""
+        def commit(name: str) -> list[str]:
+            return ["sh", "-c", f"git add -A && {GIT} commit -qm {name}"]
+
+        return [["git", "init", "-q", "-b", "main"], *asked, [*approve, *of_bob], commit("both"),
+                ["git", "checkout", "-q", "-b", "theirs"], [*BOB, "sh", "-c", theirs], commit("theirs"),
+                ["git", "checkout", "-q", "main"], ["sh", "-c", ours], commit("ours"), ["sh", "-c", f"! {GIT} {merging}"]]
+
+    def set_to(value: str) -> str:
+        return f"printf {value} | '{vault}' set OLD -"
+
+    def in_clone(name: str, command: list[str], setup: list[list[str]]) -> Scenario:
+        again = ["sh", "-c", f"'{vault}' verify >/dev/null && '{vault}' set OTHER - || {{ \"$@\" && '{vault}' set OTHER -; }}", "sh"]
+        return scenario(name, command, setup, states=lambda tree: settled(vault, tree), then=[*again, *command], patience=5.0,
+                        alone=True, volatile=[*VOLATILE, "work/.git/*"])
 
     def scenario(name: str, command: list[str], setup: list[list[str]], **more) -> Scenario:
         more = {"states": lambda tree: members(vault, tree), "canaries": [OLD], "volatile": VOLATILE, "rate": 2,
@@ -62,5 +89,15 @@ def scenarios(vault: str) -> list[Scenario]:
         scenario("recovery-new", [vault, "recovery", "new", "--recovery-file", "{home}/code-2"], coded, rate=2,
                  states=lambda tree: (members(vault, tree), (tree.work / "vault.toml").read_text().count("[[team]]")),
                  volatile=[*VOLATILE, "home/code-2"]),
+        scenario("recover", [*ALONE, vault, "recover", "--member", "alice", "--device", "second", "--code-file", CODE,
+                             "--recovery-file", "{home}/code-2"], [*coded, ["mkdir", "{tmp}/second"]], patience=5.0,
+                 volatile=[*UNFOUNDED, "home/code-2", "home/.code-2.tmp", "tmp/second/*"]),
+        in_clone("resolve", [vault, "git", "resolve", "OLD", "--theirs"],
+                 clone(set_to("theirs"), set_to("ours"), ["--write", "default"], "merge -q theirs")),
+        in_clone("adopt", [vault, "git", "resolve", "@team", "--theirs"],
+                 clone(f"'{vault}' profile add dev", f"'{vault}' profile add prod", ["--admin"], "merge -q theirs")),
+        in_clone("repair", [vault, "git", "repair"],
+                 clone(f"printf theirs | '{vault}' set THEIRS -", f"printf ours | '{vault}' set OURS -", ["--write", "default"],
+                       "-c merge.vault.driver=false merge -q theirs")),
         scenario("merge", merge, branched, states=lambda tree: merged(vault, tree), then=merge, rate=2),
     ]
