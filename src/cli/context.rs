@@ -293,6 +293,12 @@ impl Context {
                 Some(device) => return Ok((identity, device)),
                 None => vault::Error::NotAMember.into(),
             },
+            Err(CommandError::Identity(vault::identity::Error::NoDevice { .. })) => vault::Error::NotAMember.into(),
+            Err(CommandError::Identity(vault::identity::Error::None { .. }))
+                if in_hand && unlock::is_held(self, &opened.vault) =>
+            {
+                vault::Error::NeedsIdentity.into()
+            }
             Err(error @ CommandError::Identity(vault::identity::Error::None { .. })) => error,
             Err(error) => return Err(error),
         };

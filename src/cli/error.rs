@@ -491,7 +491,9 @@ impl CommandError {
                 "it has to be made by that device, as it is now: ask for a new one".into()
             }
             Self::Request(_) => "ask for the whole line that `vault join` printed".into(),
-            Self::NotInFile("the keyring") => "`vault identity move file` first, and back afterwards".into(),
+            Self::NotInFile("the keyring") => {
+                "three steps: `vault identity move file`, `vault identity rotate`, `vault identity move keyring`".into()
+            }
             Self::NotInFile(_) => {
                 "`vault member add NAME --new-identity` makes a successor, `vault member remove` ends this one".into()
             }

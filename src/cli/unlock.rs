@@ -7,11 +7,12 @@ use std::rc::Rc;
 use vault::config::KeptIn;
 use vault::crypto::{IdentityKey, Recipient};
 use vault::identity::agent::Agent;
-use vault::identity::{self, AskAgent, Found, IdentityFile, Origin, PromptError, Replacement, Request, Slot, Unlocked};
+use vault::identity::{self, Devices, Found, IdentityFile, Origin, PromptError, Replacement, Request, Slot, Unlocked};
 use vault::secret_value::SecretValue;
 use vault::{DeviceName, Vault};
 
 use super::context::Context;
+use super::enroll;
 use super::error::CommandError;
 use super::ui::Ui;
 
@@ -29,9 +30,7 @@ pub(crate) fn identity(cx: &Context, ui: &mut Ui, vault: &Vault) -> Result<Rc<dy
 /// Finds the identity itself and unlocks it, whatever the agent holds: it signs no change
 /// of the team. Who unlocked it there is told why they are asked again.
 pub(crate) fn in_hand(cx: &Context, ui: &mut Ui, vault: &Vault) -> Result<Rc<dyn Unlocked>, CommandError> {
-    let is_held = with_request(cx, Some(vault), |request| {
-        identity::explain(request, false).used() == Some(identity::Source::Agent)
-    });
+    let is_held = is_held(cx, vault);
     let found = with_request(cx, Some(vault), |request| {
         if !ui.can_ask() {
             return identity::find_in_hand(request, None);
@@ -49,10 +48,31 @@ pub(crate) fn in_hand(cx: &Context, ui: &mut Ui, vault: &Vault) -> Result<Rc<dyn
     });
     match found {
         Ok(found) => Ok(Rc::new(found.identity)),
-        Err(identity::Error::NoPassphrase { .. } | identity::Error::None { .. }) if is_held => {
-            Err(vault::Error::NeedsIdentity.into())
-        }
+        Err(identity::Error::NoPassphrase { .. }) if is_held => Err(vault::Error::NeedsIdentity.into()),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether it is the agent that has the identity of this vault.
+pub(crate) fn is_held(cx: &Context, vault: &Vault) -> bool {
+    with_request(cx, Some(vault), |request| identity::explain(request, false).used() == Some(identity::Source::Agent))
+}
+
+/// The identity itself, for the agent: as in a command that uses this vault, or any where
+/// the vault knows none.
+pub(crate) fn to_hold(cx: &Context, ui: &mut Ui, vault: Option<&Vault>) -> Result<IdentityKey, CommandError> {
+    let Some(vault) = vault else { return Ok(found_in_hand(cx, ui, None)?.identity) };
+    let otherwise = match found_in_hand(cx, ui, Some(vault)) {
+        Ok(found) if vault.team().device_of(&found.identity.recipient()).is_some() => return Ok(found.identity),
+        Err(error) if !matches!(error, identity::Error::NoDevice { .. } | identity::Error::None { .. }) => {
+            return Err(error.into());
+        }
+        otherwise => otherwise,
+    };
+    match (beside(cx, ui, vault)?, otherwise) {
+        (Some((identity, _)), _) => Ok(identity),
+        (None, Err(identity::Error::NoDevice { .. })) => Ok(found_in_hand(cx, ui, None)?.identity),
+        (None, found) => Ok(found?.identity),
     }
 }
 
@@ -68,7 +88,7 @@ pub(crate) fn file(cx: &Context) -> Option<PathBuf> {
     match cx.settings().identity() {
         Some(KeptIn::File(path)) => Some(path.clone()),
         Some(KeptIn::Keyring) => None,
-        None => Some(cx.directories().config.join("identity")),
+        None => Some(enroll::default_file(cx)),
     }
 }
 
@@ -80,7 +100,13 @@ pub(crate) fn beside(
     ui: &mut Ui,
     vault: &Vault,
 ) -> Result<Option<(IdentityKey, DeviceName)>, CommandError> {
-    let Some(replacement) = file(cx).map(|file| Replacement::of(&file)) else { return Ok(None) };
+    let file = match file(cx) {
+        Some(file) => file,
+        None if cx.variables.identity().is_some() => return Ok(None),
+        // What was replaced in a file before it was moved to the keyring stayed there.
+        None => enroll::default_file(cx),
+    };
+    let replacement = Replacement::of(&file);
     let device_of = |file: &IdentityFile| vault.team().device_of(&recipient(file));
     if let Some(next) = replacement.read_next()?
         && let Some(device) = device_of(&next)
@@ -173,13 +199,14 @@ fn slots(vault: &Vault) -> Vec<Slot> {
 pub(crate) fn with_request<T>(cx: &Context, vault: Option<&Vault>, run: impl FnOnce(&Request<'_>) -> T) -> T {
     let slots = vault.map(slots).unwrap_or_default();
     let agent = agent(cx);
-    let is_device = |recipient: &Recipient| vault.is_none_or(|vault| vault.team().device_of(recipient).is_some());
+    let is_device = |recipient: &Recipient| vault.is_some_and(|vault| vault.team().device_of(recipient).is_some());
     run(&Request {
         flag: cx.globals.identity.as_deref(),
         variables: &cx.variables,
         directories: cx.directories(),
         settings: cx.settings(),
-        agent: Some(AskAgent { agent: &agent, is_device: &is_device }),
+        agent: Some(&agent),
+        devices: vault.map(|_| Devices(&is_device)),
         slots: &slots,
         device: None,
     })

@@ -30,7 +30,9 @@ pub struct Request<'a> {
     /// The local configuration.
     pub settings: &'a Settings,
     /// The agent, where it may be used.
-    pub agent: Option<AskAgent<'a>>,
+    pub agent: Option<&'a Agent>,
+    /// Which identities are of use; any is, where there is no vault.
+    pub devices: Option<Devices<'a>>,
     /// The sealed identities that the vault file carries and that are to be
     /// considered. The recovery device belongs here only for its own commands.
     pub slots: &'a [Slot],
@@ -38,18 +40,19 @@ pub struct Request<'a> {
     pub device: Option<&'a str>,
 }
 
-/// The agent, and which of the identities it holds are of use.
-#[derive(Clone, Copy)]
-pub struct AskAgent<'a> {
-    /// The agent.
-    pub agent: &'a Agent,
-    /// Whether a recipient is a device of the vault at hand; any will do where there is none.
-    pub is_device: &'a dyn Fn(&Recipient) -> bool,
+impl Request<'_> {
+    fn is_wanted(&self, recipient: &Recipient) -> bool {
+        self.devices.is_none_or(|devices| (devices.0)(recipient))
+    }
 }
 
-impl fmt::Debug for AskAgent<'_> {
+/// Whether a recipient is a device of the vault at hand.
+#[derive(Clone, Copy)]
+pub struct Devices<'a>(pub &'a dyn Fn(&Recipient) -> bool);
+
+impl fmt::Debug for Devices<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("AskAgent").field(self.agent).finish()
+        f.write_str("Devices")
     }
 }
 
@@ -168,7 +171,7 @@ pub fn find(request: &Request<'_>, prompt: Option<&mut Prompt<'_>>) -> Result<Fo
     });
     // Why nothing is unlocked any more, where nobody can be asked instead.
     match (found, request.agent) {
-        (Err(Error::NoPassphrase { label }), Some(ask)) => Err(match agent::time_was_up(ask.agent.directory()) {
+        (Err(Error::NoPassphrase { label }), Some(agent)) => Err(match agent::time_was_up(agent.directory()) {
             Some(at) => Error::TimeUp { at, label },
             None => Error::NoPassphrase { label },
         }),
@@ -198,6 +201,10 @@ fn search<T>(
     let open = |held: Held, origin: &Origin| {
         take(held, &mut |held| match held {
             Held::Plain(identity) => Ok(identity),
+            // Nobody is asked for the passphrase of one that is of no use.
+            Held::Sealed(sealed) if !request.is_wanted(&sealed.recipient) => {
+                Err(Error::NoDevice { origin: origin.clone() })
+            }
             Held::Sealed(sealed) => {
                 let label = format!("passphrase for {origin}");
                 sealed.open(&passphrase(request.variables, prompt.take(), &label)?, origin)
@@ -354,15 +361,13 @@ fn look_at_variable(request: &Request<'_>) -> Rung {
 }
 
 fn look_at_agent(request: &Request<'_>, means: Means) -> Rung {
-    let Some(ask) = request.agent else { return Rung::NotConfigured };
-    let origin = || Origin::Agent(ask.agent.directory().to_path_buf());
-    match ask.agent.holdings() {
-        Ok(None) if means.explains => {
-            agent::time_was_up(ask.agent.directory()).map_or(Rung::NotConfigured, Rung::TimeUp)
-        }
+    let Some(agent) = request.agent else { return Rung::NotConfigured };
+    let origin = || Origin::Agent(agent.directory().to_path_buf());
+    match agent.holdings() {
+        Ok(None) if means.explains => agent::time_was_up(agent.directory()).map_or(Rung::NotConfigured, Rung::TimeUp),
         Ok(None) => Rung::NotConfigured,
-        Ok(Some(holdings)) => match holdings.into_iter().find(|holding| (ask.is_device)(&holding.recipient)) {
-            Some(holding) => Rung::Here(origin(), Held::Agent(ask.agent.session(holding))),
+        Ok(Some(holdings)) => match holdings.into_iter().find(|holding| request.is_wanted(&holding.recipient)) {
+            Some(holding) => Rung::Here(origin(), Held::Agent(agent.session(holding))),
             None => Rung::NotTried(NotTried::OtherVaults),
         },
         Err(error) => Rung::Failed(origin(), error.into()),

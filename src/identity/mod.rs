@@ -21,7 +21,7 @@ pub use code::RecoveryCode;
 pub use file::{IdentityFile, SealedFile, plain_text, sealed_text, write_plain, write_sealed};
 pub use keyring::{Keyring, KeyringError};
 pub use ladder::{
-    AskAgent, Found, NotTried, Outcome, Request, Search, Slot, Source, Step, explain, find, find_in_hand, find_public,
+    Devices, Found, NotTried, Outcome, Request, Search, Slot, Source, Step, explain, find, find_in_hand, find_public,
 };
 pub use passphrase::{Prompt, PromptError, can_be_had, passphrase};
 pub use replacement::Replacement;
@@ -67,6 +67,12 @@ pub enum Error {
         origin: Origin,
         /// Counted from 1.
         line: usize,
+    },
+    /// Of no use here: the vault knows it as no device.
+    #[error("the identity in {origin} belongs to no device of the vault")]
+    NoDevice {
+        /// What was read.
+        origin: Origin,
     },
     /// Nothing but comments.
     #[error("{origin} holds no identity")]

@@ -14,7 +14,7 @@ use vault::crypto::length_prefixed;
 use crate::harness::{NOBODY, World, read, set_mode, write_private};
 
 /// A world whose agent is ended with it.
-struct Unlocked(World);
+pub(crate) struct Unlocked(World);
 
 impl std::ops::Deref for Unlocked {
     type Target = World;
@@ -41,14 +41,14 @@ impl Unlocked {
         world
     }
 
-    fn prepared() -> Self {
+    pub(crate) fn prepared() -> Self {
         let (world, _) = World::with_secret("K");
         world.vault(["profile", "add", "prod"]).ok();
         world.run(["set", "P", "-", "-p", "prod"]).stdin(world.secret()).output().ok();
         Self(world)
     }
 
-    fn hide_identity(&self) {
+    pub(crate) fn hide_identity(&self) {
         std::fs::rename(self.identity_file(), self.home.join("private-identity")).unwrap();
         let there = self.home.join("private");
         std::fs::create_dir_all(&there).unwrap();
@@ -59,7 +59,7 @@ impl Unlocked {
         self.state().join("agent")
     }
 
-    fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.directory().join("agent.sock")
     }
 

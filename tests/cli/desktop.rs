@@ -110,6 +110,15 @@ impl Desktop {
         output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
     }
 
+    /// Has another program remove it there.
+    pub(crate) fn clear(&self) {
+        let status = clean("secret-tool", &self.home)
+            .args(["clear", "service", "vault-identity", "username", "this-device"])
+            .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
+            .status();
+        assert!(status.is_ok());
+    }
+
     /// Has another program keep something there.
     pub(crate) fn store(&self, text: &str) {
         let mut child = clean("secret-tool", &self.home)

@@ -1,10 +1,11 @@
 //! The identity in the system's keyring, against gnome-keyring on a D-Bus of its own.
 
 use std::os::unix::net::UnixListener;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::desktop::Desktop;
-use crate::harness::{World, read, write_private};
+use crate::harness::{Run, World, read, write_private};
 
 /// A world whose identity is in the keyring, with one secret.
 fn kept_in_keyring() -> Option<(World, Desktop, String)> {
@@ -156,6 +157,77 @@ fn a_move_that_was_cut_short_is_finished_by_the_next() {
     assert_eq!(read(&world.identity_file()), other.reveal());
 }
 
+/// Kills it, or the process that reads back for it, on the way into the `number`th of these
+/// calls. True if it came to its end all the same; `None` where nothing can be traced.
+fn killed_at(run: &Run<'_>, call: &str, number: usize) -> Option<bool> {
+    let (plain, mut traced) = (run.command(), Command::new("strace"));
+    let inject = format!("inject={call}:signal=KILL:when={number}");
+    traced.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject, "--"]);
+    traced.arg(plain.get_program()).args(plain.get_args()).current_dir(plain.get_current_dir().unwrap());
+    traced.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ended = match traced.output() {
+        Ok(output) => output.status,
+        Err(error) => {
+            assert!(std::env::var("CI").is_err(), "strace: {error}");
+            return None;
+        }
+    };
+    Some(ended.success())
+}
+
+/// Kills a move at every call that matters: what it leaves opens the vault, and the same
+/// move finishes. `before` puts everything back to where the move begins.
+fn sweep(place: &str, before: impl Fn(&World, &Desktop, &str)) {
+    let (world, value) = World::with_secret("K");
+    let Some(desktop) = Desktop::start(&world) else { return };
+    let text = String::from_utf8(read(&world.identity_file())).unwrap();
+    let file = || std::fs::read_to_string(world.identity_file()).ok();
+    let moving = || desktop.on(world.run(["identity", "move", place]));
+    let mut points = 0;
+    for call in ["sendmsg", "fsync", "renameat,renameat2", "unlink", "clone3"] {
+        for number in 1.. {
+            before(&world, &desktop, &text);
+            let Some(ended) = killed_at(&moving(), call, number) else { return };
+            if ended {
+                break;
+            }
+            points += 1;
+            let there = [file(), desktop.lookup()];
+            let at = format!("{place}, {call} {number}");
+            assert!(there.iter().any(|kept| kept.as_ref() == Some(&text)), "lost: {at}");
+            assert!(there.iter().flatten().all(|kept| *kept == text), "something else: {at}");
+            let got = desktop.on(world.run(["get", "K"])).shows_values().output();
+            assert_eq!((got.status, &got.stdout[..]), (0, value.as_bytes()), "{at}: {}", got.stderr);
+            moving().output().ok();
+            let kept = if place == "keyring" { [None, Some(text.clone())] } else { [Some(text.clone()), None] };
+            assert_eq!([file(), desktop.lookup()], kept, "{at}");
+            let left = std::fs::read_dir(world.identity_file().parent().unwrap()).unwrap();
+            let mut left = left.map(|entry| entry.unwrap().file_name());
+            assert!(left.all(|name| name != ".identity.tmp"), "{at}: a copy is left");
+        }
+    }
+    assert!(points >= 12, "{points} points");
+}
+
+#[test]
+fn a_move_to_the_keyring_that_is_killed_anywhere_loses_nothing() {
+    sweep("keyring", |world, desktop, text| {
+        desktop.clear();
+        let _ = std::fs::remove_file(world.home.join(".config/vault/config.toml"));
+        let _ = std::fs::remove_file(world.identity_file());
+        write_private(&world.identity_file(), text);
+    });
+}
+
+#[test]
+fn a_move_out_of_the_keyring_that_is_killed_anywhere_loses_nothing() {
+    sweep("file", |world, desktop, text| {
+        desktop.store(text);
+        let _ = std::fs::remove_file(world.identity_file());
+        write_private(&world.home.join(".config/vault/config.toml"), "identity = \"keyring\"\n");
+    });
+}
+
 #[test]
 fn a_copy_that_does_not_read_back_is_not_relied_on() {
     let (world, value) = World::with_secret("K");
@@ -164,10 +236,28 @@ fn a_copy_that_does_not_read_back_is_not_relied_on() {
     world.vault(["identity", "move", "file:/proc/identity"]).fails_with(4, "/proc");
     world.assert_unchanged(&before);
     // No keyring at all.
+    world.vault(["identity", "move", "file"]).ok().says("already").says_not("removed");
     let none = world.run(["identity", "move", "keyring"]).env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent");
     none.output().fails(4, "the system's keyring cannot be reached", "D-Bus");
     world.assert_unchanged(&before);
     assert_eq!(world.value("K"), value.as_bytes());
+}
+
+#[test]
+fn it_is_replaced_in_a_file_and_what_was_before_it_is_found_from_the_keyring() {
+    let Some((world, desktop, value)) = kept_in_keyring() else { return };
+    let on = |words: &[&str]| desktop.on(world.run(words));
+    std::fs::create_dir(world.project.join("second")).unwrap();
+    on(&["init", "--device", "alice-laptop"]).within("second").output().ok();
+    on(&["set", "SECOND", "--generate"]).within("second").output().ok();
+    let refused = on(&["identity", "rotate"]).output();
+    refused.fails(2, "kept in the keyring", "three steps: `vault identity move file`, `vault identity rotate`");
+    for words in [&["identity", "move", "file"][..], &["identity", "rotate"], &["identity", "move", "keyring"]] {
+        on(words).output().ok();
+    }
+    assert!(!world.identity_file().exists());
+    assert_eq!(on(&["get", "K"]).shows_values().output().ok().stdout, value.as_bytes());
+    on(&["get", "SECOND"]).within("second").shows_values().output().ok();
 }
 
 #[test]

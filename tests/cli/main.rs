@@ -32,6 +32,7 @@ mod moving;
 mod narrow;
 mod profile;
 mod prompts;
+mod replaced;
 mod rm;
 mod seal;
 mod secrets;

@@ -40,18 +40,19 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         Some(opened) if !profiles.is_empty() => Some(limits(cx, ui, opened, &profiles)?),
         _ => None,
     };
-    let found = unlock::found_in_hand(cx, ui, opened.as_ref().map(|opened| &opened.vault))?;
-    if let Some(opened) = &opened
-        && limits.is_some()
-    {
-        let device = opened.vault.team().device_of(&found.identity.recipient()).ok_or(vault::Error::NotAMember)?;
-        cx.remember_device(opened, &device)?;
+    let identity = unlock::to_hold(cx, ui, opened.as_ref().map(|opened| &opened.vault))?;
+    if let Some(opened) = &opened {
+        match opened.vault.team().device_of(&identity.recipient()) {
+            Some(device) => cx.remember_device(opened, &device)?,
+            None if limits.is_some() => return Err(vault::Error::NotAMember.into()),
+            None => ui.warn("the vault here knows this identity as no device; `vault join` asks for that"),
+        }
     }
 
     let agent = unlock::agent(cx);
     let names: Option<Vec<String>> =
         limits.as_ref().map(|limits| limits.iter().map(|limit| limit.profile.clone()).collect());
-    let hold = || agent.hold(&found.identity, span.seconds(), limits.clone()).map_err(identity::Error::from);
+    let hold = || agent.hold(&identity, span.seconds(), limits.clone()).map_err(identity::Error::from);
     if !hold()? {
         start(cx, &agent)?;
         if !hold()? {

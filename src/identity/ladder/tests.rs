@@ -61,6 +61,7 @@ impl Machine {
             directories: &self.directories,
             settings: &self.settings,
             agent: None,
+            devices: None,
             slots: &self.slots,
             device,
         })

@@ -1,5 +1,3 @@
-use std::path::PathBuf;
-
 use vault::config::{KeptIn, Settings};
 use vault::crypto::{PublicKey, Recipient};
 use vault::identity::{IdentityFile, Keyring, Origin, kept};
@@ -57,10 +55,12 @@ pub(crate) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
     if from == to {
         ui.note(&format!("the identity is kept in {to_name} already"));
         // What a crash of an earlier move left.
-        return match leftover(&default, &to, &text)? {
-            Some(path) if !args.dry_run => remove_old(ui, &KeptIn::File(path), keyring),
-            _ => Ok(()),
-        };
+        for place in [default, KeptIn::Keyring] {
+            if place != to && !args.dry_run && holds(&place, keyring, &text) {
+                remove_old(ui, &place, keyring)?;
+            }
+        }
+        return Ok(());
     }
     // Never in place of another identity.
     let there = kept::read(&to, keyring)?;
@@ -105,16 +105,11 @@ fn remove_old(ui: &mut Ui, from: &KeptIn, keyring: Keyring) -> Result<(), Comman
     Ok(())
 }
 
-/// The default file, where it holds the same identity as the place that is used.
-fn leftover(default: &KeptIn, used: &KeptIn, text: &Text) -> Result<Option<PathBuf>, CommandError> {
-    let KeptIn::File(path) = default else { return Ok(None) };
-    if used == default {
-        return Ok(None);
-    }
-    let origin = Origin::from(default);
-    let found = kept::read(default, Keyring::new(false))?;
-    let same = found.and_then(|found| Text::read(found, &origin).ok()).is_some_and(|found| found.public == text.public);
-    Ok(same.then(|| path.clone()))
+/// Whether the same identity is there. A keyring that cannot be reached holds nothing of ours that can be removed.
+fn holds(place: &KeptIn, keyring: Keyring, text: &Text) -> bool {
+    let found = kept::read(place, keyring).ok().flatten();
+    let found = found.and_then(|found| Text::read(found, &Origin::from(place)).ok());
+    found.is_some_and(|found| found.public == text.public)
 }
 
 impl Text {

@@ -100,6 +100,7 @@ pub(crate) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
     }
     let old_recipient = actor.identity.recipient();
     let report = rotate(cx, ui, args, &opened, &actor, (new, device))?;
+    lock_agent(cx, ui, &old_recipient);
     if !is_there {
         let kept = replacement.finish()?;
         say_kept(ui, &file, kept.as_deref());
@@ -175,6 +176,9 @@ fn put_in_place(
         ui.note(&format!("would put the identity of {device} in its place, {}", file.display()));
         return Ok(());
     }
+    if let Some(old) = &old {
+        lock_agent(cx, ui, old);
+    }
     let kept = replacement.finish()?;
     cx.remember_device(opened, device)?;
     ui.note(&format!("this machine is {device} now"));
@@ -222,6 +226,20 @@ fn successor(team: &Team, device: &DeviceName) -> Result<DeviceName, CommandErro
         })
         .find(|name| !team.devices().contains_key(name))
         .ok_or_else(|| CommandError::usage("cannot tell the new device's name: pass `--device NAME`".to_owned()))
+}
+
+/// Ends an agent that would go on with the old identity, which opens nothing any more.
+fn lock_agent(cx: &Context, ui: &mut Ui, old: &Recipient) {
+    let agent = unlock::agent(cx);
+    let locked = match agent.holdings() {
+        Ok(None) => return,
+        Ok(Some(holdings)) if holdings.iter().all(|holding| holding.recipient != *old) => return,
+        _ => agent.lock(),
+    };
+    match locked {
+        Ok(_) => ui.note("locked: the agent held the old identity; `vault unlock` has it hold the new one"),
+        Err(error) => ui.warn(&format!("the agent may still hold the old identity: {error}; see `vault lock`")),
+    }
 }
 
 fn say_kept(ui: &mut Ui, file: &Path, kept: Option<&Path>) {
