@@ -462,3 +462,77 @@ fn after_tampering_nothing_is_handed_out_until_a_new_log_is_begun() {
     assert!(head.starts_with(&format!("{}:", whole.lines().count())), "{head}");
     assert!(begun["certificate"].is_string());
 }
+
+/// Rows of the table in docs/audit-log.md that say "no", and the test that shows it.
+const NOT_NOTICED: [(&str, &str); 5] = [
+    (
+        "cuts the tail on the device, state included, behind the last anchor elsewhere",
+        "audit_log.rs: every_mutation_of_a_thousand_records_is_noticed_at_the_right_record",
+    ),
+    (
+        "removes log, state and key together, with no anchor elsewhere",
+        "audit_log.rs: what_is_removed_with_all_that_knew_of_it_looks_like_a_first_use",
+    ),
+    (
+        "runs as the same user and reads the values without `vault` (from a running child, with the identity file)",
+        "audit_cli.rs: the_log_knows_what_goes_through_vault_on_this_device_and_no_more",
+    ),
+    (
+        "sets `ci`, `agent`, `parent` or `cwd` to mislead (they come from the environment)",
+        "audit_complete.rs: who_and_what_with_is_on_record",
+    ),
+    (
+        "points `HOME`, `XDG_STATE_HOME` or `VLT_STATE_DIR` elsewhere",
+        "audit_cli.rs: the_log_knows_what_goes_through_vault_on_this_device_and_no_more",
+    ),
+];
+
+#[test]
+fn what_is_not_noticed_is_in_the_table_and_has_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let document = fs::read_to_string(root.join("docs/audit-log.md")).unwrap();
+    let (_, table) = document.split_once("## What is noticed, and what is not").unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | **no**"));
+    let rows: Vec<&str> = rows.map(|(what, _)| what).collect();
+    assert_eq!(rows, NOT_NOTICED.map(|(what, _)| what));
+    for (_, test) in NOT_NOTICED {
+        let (file, name) = test.split_once(": ").unwrap();
+        let text = fs::read_to_string(root.join("tests").join(file)).unwrap();
+        assert!(text.contains(&format!("fn {name}()")), "{test}");
+    }
+}
+
+#[test]
+fn the_log_knows_what_goes_through_vault_on_this_device_and_no_more() {
+    let home = Home::new();
+    let mut child = home.vault(&["exec", "--", "sleep", "60"]).spawn().unwrap();
+    let environment = PathBuf::from(format!("/proc/{}/environ", child.id()));
+    let reads = |value: &str| fs::read(&environment).is_ok_and(|all| String::from_utf8_lossy(&all).contains(value));
+    // It is `sleep` once `vault` has become it.
+    while !reads("STRIPE_KEY=one") {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let log = || home.ok(&["audit", "export", "--format", "jsonl"]);
+    let before = log();
+    assert!(reads("OTHER_KEY=two"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let elsewhere = home.dir.path().join("elsewhere");
+    let file = fs::read_to_string(home.app().join("vault.toml")).unwrap();
+    let id = file.lines().find_map(|line| line.strip_prefix("id = \"")).unwrap().trim_end_matches('"');
+    let there = |arguments: &[&str]| {
+        let mut command = home.vault(arguments);
+        let output = command.env("VLT_STATE_DIR", &elsewhere).env("VLT_VAULT_ID", id).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(there(&["get", "STRIPE_KEY"]), "one");
+    assert_eq!(log(), before, "nothing of it is on record here");
+    home.ok(&["audit", "verify"]);
+    // It is where the state is: in a log that says that there was another one.
+    let records = there(&["audit", "--action", "get", "--json"]);
+    assert!(records.contains("STRIPE_KEY"), "{records}");
+    let begun = there(&["audit", "--action", "log-begin", "--json"]);
+    assert!(begun.contains("no log was here, and profile default names record"), "{begun}");
+}

@@ -923,6 +923,17 @@ fn a_second_restored_backup_is_missed_at_use_until_the_log_is_as_long_as_the_fir
 }
 
 #[test]
+fn what_is_removed_with_all_that_knew_of_it_looks_like_a_first_use() {
+    let mut fixture = Fixture::filled();
+    fs::remove_dir_all(&fixture.place.directory).unwrap();
+    fs::remove_dir_all(&fixture.place.state_directory).unwrap();
+    fixture.log = Log::new(fixture.place.clone(), TIMEOUT).unwrap();
+    fixture.append().unwrap();
+    let report = fixture.assert_whole();
+    assert_eq!((report.records, report.findings.len()), (2, 0), "{report:#?}");
+}
+
+#[test]
 fn a_first_log_says_that_there_was_another_one() {
     let fixture = Fixture::filled();
     let known = anchor(&fixture.lines());

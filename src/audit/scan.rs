@@ -99,10 +99,11 @@ impl<'a> Cursor<'a> {
 
     /// A string without escapes and the quote behind it, at most 64 bytes long.
     fn word(&mut self) -> Option<&'a [u8]> {
-        let end = self.0.iter().take(65).position(|byte| *byte == b'"')?;
+        let end = memchr::memchr(b'"', &self.0[..self.0.len().min(65)])?;
         let word = &self.0[..end];
         self.0 = &self.0[end + 1..];
-        word.iter().all(|b| b.is_ascii_graphic() && *b != b'\\').then_some(word)
+        // All of it, which takes less time than to stop where it is wrong.
+        word.iter().fold(true, |plain, b| plain & b.is_ascii_graphic() & (*b != b'\\')).then_some(word)
     }
 
     /// A canonical decimal number below 2^53.

@@ -122,6 +122,8 @@ pub(crate) enum CommandError {
     NoScheduler,
     #[error("no vault file here; reminders are installed for {}", file.display())]
     ScheduledElsewhere { file: PathBuf },
+    #[error("{name} is a key of {}, who makes them: a generated value would not work there", provider.name)]
+    MadeByProvider { name: SecretName, provider: &'static vault::provider::Provider },
     #[error("nothing verified the pending value of {0}")]
     Unverified(SecretName),
     #[error("the pending value of {0} is not the one that was verified")]
@@ -265,6 +267,7 @@ impl CommandError {
             Self::Usage { .. }
             | Self::ValueAsArgument
             | Self::NoValue
+            | Self::MadeByProvider { .. }
             | Self::NoPassphrase
             | Self::EmptyPassphrase
             | Self::NothingEntered
@@ -409,7 +412,10 @@ impl CommandError {
             Self::ValueAsArgument => {
                 "type `vault set NAME` and enter it there, or pipe it into `vault set NAME -`".into()
             }
-            Self::NoValue => "pipe it into `vault set NAME -`, or use `--from-file FILE`".into(),
+            Self::NoValue => "pipe it in, with `-` behind the name".into(),
+            Self::MadeByProvider { name, .. } => {
+                format!("make one there and type `vault rotate {name}`, or pass `--run CMD` or `--verify CMD`").into()
+            }
             Self::NoPassphrase => "give it through VLT_PASSPHRASE_FILE or VLT_PASSPHRASE_FD".into(),
             Self::EmptyValue => "pass `--allow-empty` if that is meant".into(),
             Self::UnknownProvider => {

@@ -100,7 +100,7 @@ impl std::str::FromStr for Hash {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let malformed = Error::Malformed("hash");
-        if text.len() != TEXT || text.bytes().any(|b| b.is_ascii_uppercase()) {
+        if text.len() != TEXT || text.bytes().fold(false, |any, b| any | b.is_ascii_uppercase()) {
             return Err(malformed);
         }
         let mut bytes = [0; 32];

@@ -3,6 +3,7 @@ use std::fs;
 use serde_json::Value as Json;
 
 use crate::harness::{World, keys, read, set_mode, sorted, write, write_private};
+use crate::terminal::Terminal;
 
 /// What is done to a log behind our back.
 type Spoil<'a> = &'a dyn Fn(&World);
@@ -108,6 +109,15 @@ fn a_record_says_who_and_where_and_never_what() {
     assert_eq!(record["clock"]["alice-laptop"], 2);
     assert!(record["ci"].is_string() && record["parent"].is_string() && record["user"].is_string());
     assert!(!serde_json::to_string(&records).unwrap().contains("exit 0"));
+}
+
+#[test]
+fn a_record_says_that_a_terminal_was_there() {
+    let (world, _) = World::with_secret("K");
+    Terminal::spawn(world.run(["exec", "--only", "K", "--", "true"]).command()).ends(0);
+    let records = world.records("alice-laptop");
+    let record = records.last().unwrap();
+    assert_eq!((&record["action"], &record["tty"]), (&"exec".into(), &true.into()));
 }
 
 #[test]

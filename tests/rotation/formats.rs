@@ -83,6 +83,21 @@ fn prometheus_reads_states_ages_and_odd_labels() {
 }
 
 #[test]
+fn a_metrics_file_is_replaced_whole() {
+    let project = project();
+    let file = project.dir().join("metrics/vault.prom");
+    std::fs::create_dir(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, "before\n").unwrap();
+    // Who reads it meanwhile has the one or the other.
+    let reader = std::fs::File::open(&file).unwrap();
+    project.ok(&["rotation", "--format", "prometheus", "--output", file.to_str().unwrap()]);
+    assert_eq!(std::io::read_to_string(reader).unwrap(), "before\n");
+    assert!(std::fs::read_to_string(&file).unwrap().contains("vault_secret_state{"));
+    let left = std::fs::read_dir(file.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["vault.prom"]);
+}
+
+#[test]
 fn calendars_have_an_event_for_each_stage_with_a_uid_that_stays() {
     let project = project();
     let Some(events) = parsed(&project, "ics", &[]) else { return };

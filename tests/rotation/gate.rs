@@ -25,6 +25,9 @@ fn an_overdue_value_is_refused_once_its_grace_is_over() {
             );
         }
     }
+    let refused = project.run(&["audit", "--json", "--outcome", "refused"]).json();
+    let facts: Vec<_> = refused.as_array().unwrap().iter().map(|one| (&one["action"], &one["reason"])).collect();
+    assert_eq!(facts, [(&"exec".into(), &"overdue".into()); 2], "{refused}");
     // What is not asked for does not stand in the way.
     assert_eq!(project.run(&["exec", "--only", "OTHER", "--", "true"]).code, 0);
     // Moving the clock back opens nothing that a write has closed.

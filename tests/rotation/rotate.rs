@@ -238,6 +238,32 @@ fn a_group_is_promoted_together_or_not_at_all() {
 }
 
 #[test]
+fn the_parts_of_one_credential_are_a_group_by_their_names() {
+    let project = project();
+    let pair = [
+        ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCY0123456789"),
+    ];
+    pair.iter().for_each(|(name, value)| project.set(name, value, &[]));
+    let rotator = |mode: &str| {
+        let line = format!("exec /usr/bin/python3 rotator.py {mode}");
+        project.run(&["rotate", "AWS_SECRET_ACCESS_KEY", "--run", &line])
+    };
+    assert_eq!(rotator("fail-verify").code, 8);
+    assert_eq!(pair.map(|(name, _)| value(&project, name)), pair.map(|(_, value)| value.to_owned()));
+    project.ok(&["rotate", "AWS_ACCESS_KEY_ID", "--abort"]);
+    project.ok(&["rotate", "AWS_ACCESS_KEY_ID", "--revoked"]);
+    let ran = rotator("");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    for (name, _) in pair {
+        assert!(value(&project, name).starts_with(&format!("made-{name}")), "{}", ran.err);
+    }
+    // One pipe cannot bring both.
+    let ran = project.run_with(&["rotate", "AWS_ACCESS_KEY_ID", "-"], "AKIAIOSFODNN7EXAMPLF");
+    assert!(ran.code == 2 && ran.err.contains("the group has several"), "{}", ran.err);
+}
+
+#[test]
 fn nothing_of_ours_reaches_a_rotator_but_its_standard_input() {
     let project = project();
     let line = "env > seen.txt; tr '\\0' ' ' < /proc/$$/cmdline >> seen.txt; /usr/bin/python3 rotator.py";

@@ -56,3 +56,24 @@ fn a_pasted_key_is_checked_before_anything_changes() {
     terminal.answer_hidden("New value of NPM_TOKEN: ", &old);
     assert!(terminal.ends(7).contains("had this value before, as version 1"));
 }
+
+#[test]
+fn a_key_that_its_provider_makes_is_not_made_up() {
+    let project = Project::new();
+    project.set("NPM_TOKEN", &npm("abcdefghijklmnopqrstuvwxyz0123"), &[]);
+    project.set("SESSION_KEY", "ours", &[]);
+    let before = project.vault_file();
+    let ran = project.run(&["rotate", "NPM_TOKEN", "--generate"]);
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    assert!(ran.err.contains("NPM_TOKEN is a key of npm, who makes them"), "{}", ran.err);
+    assert!(ran.err.contains("hint: make one there and type `vault rotate NPM_TOKEN`"), "{}", ran.err);
+    // Where something proves it, it may be as that says; one that does not prove it changes nothing.
+    let ran = project.run(&["rotate", "NPM_TOKEN", "--generate", "--verify", "false"]);
+    assert_eq!(ran.code, 8, "{}", ran.err);
+    assert_ne!(project.vault_file(), before, "it waits, and is not current");
+    project.ok(&["rotate", "NPM_TOKEN", "--abort"]);
+    project.ok(&["rotate", "SESSION_KEY", "--generate"]);
+    // Without a terminal it says how a value gets in.
+    let ran = project.run(&["rotate", "SESSION_KEY"]);
+    assert!(ran.code == 2 && ran.err.contains("hint: pipe it in, with `-` behind the name"), "{}", ran.err);
+}

@@ -153,9 +153,15 @@ fn members(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Result<Me
 /// Up to a verified pending value.
 fn begin(ui: &mut Ui, args: &Args, stages: &Stages<'_>) -> Result<Versions, CommandError> {
     let (_, members) = stages.read(ui)?;
+    let unproven = stages.rotator.is_none() && stages.verifier.is_none();
     for (name, secret) in &members {
         if secret.pending.is_some() {
             return Err(vault::Error::Pending(name.clone()).into());
+        }
+        // Whoever is asked for it would refuse it, and production with it.
+        let provider = secret.provider.as_ref().and_then(|id| provider::by_id(id.as_str()));
+        if let Some(provider) = provider.filter(|_| args.generate.is_some() && unproven) {
+            return Err(CommandError::MadeByProvider { name: name.clone(), provider });
         }
         // Providers with two places for keys, and rotators that alternate, take the older one.
         if stages.rotator.is_some() && secret.to_revoke().next().is_some() {
@@ -205,7 +211,10 @@ fn resume(ui: &mut Ui, args: &Args, stages: &Stages<'_>) -> Result<Versions, Com
 /// New values from a person or standard input, looked at for what cannot be right.
 fn ask(ui: &mut Ui, args: &Args, members: &Members) -> Result<Values, CommandError> {
     if args.source.is_some() && members.len() > 1 {
-        return Err(CommandError::usage("standard input holds one value, and the group has several".to_owned()));
+        return Err(CommandError::usage(
+            "standard input holds one value, and the group has several: type them on a terminal, or use `--run`"
+                .to_owned(),
+        ));
     }
     let mut values = Values::new();
     for (name, secret) in members {
