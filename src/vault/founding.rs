@@ -10,7 +10,8 @@ use super::change::{Action, Change, NewDevice, Recovery, Rekeyed};
 use super::document::compose;
 use super::error::Error;
 use super::name::{DeviceName, MemberName, ProfileName};
-use super::profile::{Counts, Profile, SectionSignature};
+use super::profile::Profile;
+use super::signature::{Counts, SectionSignature};
 use super::team::Team;
 
 /// Who founds a vault.

@@ -11,7 +11,8 @@ use crate::store;
 
 use super::Vault;
 use super::name::{DeviceName, MemberName, ProfileName};
-use super::profile::{Counts, Section};
+use super::profile::Section;
+use super::signature::Counts;
 use super::team::Team;
 use super::text::MAX_INTEGER;
 

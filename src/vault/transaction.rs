@@ -18,8 +18,9 @@ use super::document::{MAX_FILE, compose};
 use super::error::{Error, Rejected};
 use super::name::{DeviceName, ProfileName};
 use super::pin::Memory;
-use super::profile::{AuditHead, Profile, SectionSignature};
+use super::profile::Profile;
 use super::secret::Exposure;
+use super::signature::{AuditHead, SectionSignature};
 use super::team::Team;
 use super::{MAX_SECRETS, Vault};
 

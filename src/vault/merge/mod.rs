@@ -21,7 +21,8 @@ use super::document::{MAX_FILE, compose};
 use super::error::{Error, Rejected};
 use super::name::{DeviceName, ProfileName, SecretName};
 use super::pin::{Memory, Warning};
-use super::profile::{AuditHead, Profile, Section, SectionSignature};
+use super::profile::{Profile, Section};
+use super::signature::{AuditHead, SectionSignature};
 use super::transaction::Signer;
 use super::{MAX_SECRETS, Vault};
 
