@@ -34,6 +34,29 @@ fn a_value_is_typed_twice_and_never_shown() {
 }
 
 #[test]
+fn the_history_of_the_shell_has_the_command_and_not_the_value() {
+    let world = World::new();
+    let value = world.secret();
+    let mut terminal = shell(&world);
+    terminal.line("HISTFILE=$HOME/history; set -o history");
+    terminal.prompt();
+    terminal.line("vault set KEY");
+    terminal.answer_hidden("Value of KEY: ", &value);
+    terminal.answer_hidden("again: ", &value);
+    terminal.prompt();
+    // The habit of other tools, which leaves what was typed where this cannot help it: refused.
+    terminal.line("vault set OTHER not-a-secret");
+    terminal.expect("a value is never an argument");
+    terminal.prompt();
+    terminal.line("history -w; exit");
+    world.assert_hidden(&terminal.ends(0));
+    let history = std::fs::read_to_string(world.home.join("history")).unwrap();
+    assert!(history.contains("vault set KEY\n"), "{history}");
+    world.assert_hidden(&history);
+    assert!(!world.vault(["list"]).ok().out().contains("OTHER"));
+}
+
+#[test]
 fn two_answers_that_differ_change_nothing() {
     let world = World::new();
     let value = world.secret();

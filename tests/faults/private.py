@@ -16,6 +16,8 @@ from pathlib import Path
 from bench import Bench, Skip, needs, needs_root
 from together import every_command, stopped_inside
 
+# Numbers of system calls, as /proc/PID/syscall has them.
+READ, WRITE = 0, 1
 CANARY = b"canary-5d1f9e77c3"
 PASSPHRASE = b"canary-passphrase-77c3"
 
@@ -133,25 +135,29 @@ def memory_after_use(bench: Bench) -> None:
 
 def stopped_at_its_input(bench: Bench, *command: str) -> subprocess.Popen:
     """A vault that waits for a value on standard input, with a limit for core dumps that would let one happen."""
-    prefix = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups") if bench.nobody else ()
-    unlimited = lambda: resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    process = subprocess.Popen([*prefix, bench.vault, *command], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, env=bench.tree.environment, cwd=bench.work, preexec_fn=unlimited)
-    wait_for_read(process.pid, 0)
+    process = started(bench, *command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    wait_in(process.pid, READ, 0)
     return process
 
 
-def wait_for_read(pid: int, descriptor: int) -> None:
-    """Until a process waits in read(2) for a descriptor."""
+def started(bench: Bench, *command: str, **streams) -> subprocess.Popen:
+    prefix = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups") if bench.nobody else ()
+    unlimited = lambda: resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    return subprocess.Popen([*prefix, bench.vault, *command], stderr=subprocess.DEVNULL, env=bench.tree.environment,
+                            cwd=bench.work, preexec_fn=unlimited, **streams)
+
+
+def wait_in(pid: int, call: int, descriptor: int) -> None:
+    """Until a process waits in read(2) or write(2) for a descriptor."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:
-            if Path(f"/proc/{pid}/syscall").read_text().startswith(f"0 {descriptor:#x} "):
+            if Path(f"/proc/{pid}/syscall").read_text().startswith(f"{call} {descriptor:#x} "):
                 return
         except OSError:
             pass
         time.sleep(0.01)
-    raise AssertionError("it never waited for its input")
+    raise AssertionError(f"it never waited for descriptor {descriptor}")
 
 
 def dumps(bench: Bench) -> None:
@@ -173,13 +179,22 @@ def dumps(bench: Bench) -> None:
     process = stopped_at_its_input(bench, "set", "NEW", "-")
     process.stdin.write(CANARY)
     process.stdin.flush()
-    wait_for_read(process.pid, 0)
+    wait_in(process.pid, READ, 0)
     crash(process.pid, "input")
     _, status = os.waitpid(process.pid, 0)
     assert os.WIFSIGNALED(status) and not os.WCOREDUMP(status), f"at its input: {status}; {pattern}"
     process.returncode = 0
 
+    # Open, and more than a pipe holds.
+    bench.set("LARGE", CANARY + b"." * (1 << 19), env=sealed)
     bench.tree.extra |= sealed
+    process = started(bench, "get", "LARGE", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    wait_in(process.pid, WRITE, 1)
+    crash(process.pid, "output")
+    _, status = os.waitpid(process.pid, 0)
+    assert os.WIFSIGNALED(status) and not os.WCOREDUMP(status), f"with a value open: {status}"
+    process.returncode = 0
+
     process = stopped_at_its_input(bench, "set", "NEW", "-")
     process.stdin.write(CANARY)
     process.stdin.close()
