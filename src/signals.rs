@@ -26,7 +26,7 @@ pub fn catch() -> io::Result<OwnedFd> {
         // SAFETY: write is async-signal-safe; the descriptor is never closed.
         unsafe { libc::write(WRITER.load(Ordering::Relaxed), b"!".as_ptr().cast(), 1) };
     }
-    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let (reader, writer) = io::pipe()?;
     WRITER.store(writer.as_raw_fd(), Ordering::Relaxed);
     // Open for as long as the process lives.
     std::mem::forget(writer);
@@ -39,7 +39,7 @@ pub fn catch() -> io::Result<OwnedFd> {
             }
         }
     }
-    Ok(reader)
+    Ok(reader.into())
 }
 
 /// The signal that was caught, once one was.

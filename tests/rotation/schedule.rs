@@ -180,10 +180,16 @@ fn a_crontab_gains_one_line_and_loses_it_again() {
          \"$1\" schedule uninstall; crontab -l 2>&1 || echo gone
          printf '5 4 * * * backup\\n' | crontab -
          \"$1\" schedule install --with cron; \"$1\" schedule install --with cron; crontab -l
-         \"$1\" schedule uninstall; crontab -l",
+         \"$1\" schedule uninstall; crontab -l
+         \"$1\" schedule install --with cron; rm vault.toml
+         \"$1\" schedule status --all; \"$1\" schedule uninstall --vault vault.toml; crontab -l",
     ) else {
         return;
     };
+    let (out, gone) = out.split_once("SCHEDULER").unwrap();
+    let rest: Vec<&str> = gone.lines().skip(1).collect();
+    assert!(rest[0].starts_with("cron ") && rest[0].ends_with("/project/vault.toml  gone"), "{gone}");
+    assert_eq!(rest[1..], ["5 4 * * * backup"], "{gone}");
     let lines: Vec<&str> = out.lines().collect();
     let ours =
         |line: &str| line.starts_with("0 9 * * * cd ") && line.contains(" remind --notify desktop # vault-remind-");
