@@ -376,10 +376,16 @@ impl Person {
         }
         for n in 0..3 {
             let (own, other) = (self.own.known.values.get(&n), main.known.values.get(&n));
-            let asked = open.iter().any(|conflict| conflict.item == Item::Secret(secret(n)));
+            let asked = open.iter().find(|conflict| conflict.item == Item::Secret(secret(n)));
             let clash = changed(&self.own, n) && changed(main, n) && own != other;
-            assert!(asked || !clash, "NAME_{n}: {own:?} and {other:?} clash, and nobody was asked");
-            let value = match (asked, take_ours, changed(main, n)) {
+            assert!(asked.is_some() || !clash, "NAME_{n}: {own:?} and {other:?} clash, and nobody was asked");
+            // A side that is doubted and taken all the same is merged as any other.
+            let taken = if take_ours { Side::Ours } else { Side::Theirs };
+            let believed = asked.is_some_and(
+                |conflict| matches!(&conflict.why, Why::FormerSigner(side, _) | Why::Older(side) if *side == taken),
+            );
+            let chosen = asked.is_some() && (clash || !believed);
+            let value = match (chosen, take_ours, changed(main, n)) {
                 (true, true, _) | (false, _, false) => own,
                 (true, false, _) | (false, _, true) => other,
             };
@@ -486,6 +492,18 @@ fn histories_that_failed_before() {
     history(&[(1, Set(0)), (1, SYNC), (0, Join), (1, Leave(0)), (0, Join), (0, Set(1)), (2, Set(0))]);
     // And gone again before the merge.
     history(&[(1, Set(0)), (1, SYNC), (0, SYNC), (0, Join), (0, Leave(3)), (2, Set(0)), (0, Set(0)), (1, Leave(3))]);
+    // Nothing but a mark of a former writer's, who is believed: the value is as it would be.
+    let believed = Step::Sync { ours: false, keep_ours: true };
+    history(&[
+        (1, Leave(1)),
+        (0, Set(2)),
+        (0, SYNC),
+        (1, SYNC),
+        (0, Leave(0)),
+        (0, Set(0)),
+        (0, Set(2)),
+        (0, believed),
+    ]);
     // A value that is exposed on one side, and has another number on the other.
     history(&[(0, Set(1)), (0, SYNC), (0, Join), (1, Set(1)), (0, Leave(3)), (1, SYNC)]);
 }

@@ -342,3 +342,19 @@ fn the_logs_at_hand_say_what_was_read_and_take_nothing_off_the_list() {
     ];
     assert_eq!(found, want);
 }
+
+#[test]
+fn the_worklist_begins_with_what_was_urgent_before() {
+    let (_world, alice, _bob) = team();
+    // Overdue for a year; due in the future; a leak that is known. And nothing but set.
+    alice.vault(&["-p", "stage", "set", "SECOND", "--rotate-every", "30d", "--created", "2020-01-01"]).ok();
+    alice.vault(&["-p", "dev", "set", "SECOND", "--rotate-every", "9000d"]).ok();
+    alice.vault(&["-p", "stage", "expose", "FIRST", "--why", "seen in a paste"]).ok();
+    let report = alice.vault(&["member", "remove", "bob", "--json"]).ok().json();
+    let listed = report["worklist"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| format!("{} {}", item["profile"].as_str().unwrap(), item["name"].as_str().unwrap()));
+    assert_eq!(listed.collect::<Vec<_>>(), ["stage FIRST", "stage SECOND", "dev SECOND", "dev FIRST"]);
+}

@@ -1,16 +1,19 @@
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use vault::clock::Timestamp;
 use vault::identity::RecoveryCode;
+use vault::rotation;
 use vault::team::{self, Leaving, Removal};
-use vault::{DeviceName, MemberName};
+use vault::{DeviceName, MemberName, ProfileName};
 
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::record::{Change, Edit};
 use crate::cli::recovery_code;
 use crate::cli::table::{Cell, Table};
+use crate::cli::time::Newest;
 use crate::cli::ui::{Tone, Ui};
 
 /// Remove a member, or one device
@@ -114,7 +117,8 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
     Ok(())
 }
 
-/// The worklist with what the logs at hand say; it never makes an item less urgent.
+/// The worklist, most urgent first: as it stood on the due list before they left, so what was
+/// exposed or overdue already leads. What the logs at hand say decides only between equals.
 pub(crate) fn report(cx: &Context, opened: &Opened, removal: &Removal) -> Result<Report, CommandError> {
     let reads = cx.reads_by(opened, &removal.devices)?;
     let mut worklist: Vec<Item> = removal
@@ -131,7 +135,18 @@ pub(crate) fn report(cx: &Context, opened: &Opened, removal: &Removal) -> Result
             }
         })
         .collect();
-    worklist.sort_by(|a, b| b.reads.cmp(&a.reads).then_with(|| (&a.profile, &a.name).cmp(&(&b.profile, &b.name))));
+    let profiles: BTreeSet<&ProfileName> = removal.worklist.iter().map(|(profile, _)| profile).collect();
+    let sections = profiles.into_iter().map(|profile| opened.vault.section(profile)).collect::<Result<Vec<_>, _>>()?;
+    let due = rotation::items(&sections, Newest::signed(&opened.vault, &sections).time(cx))?;
+    // Of several lines about one secret the most urgent one counts: the last to be put in.
+    let urgency = due.iter().rev().map(|due| &due.line);
+    let urgency: BTreeMap<_, _> = urgency
+        .map(|line| ((line.profile.as_str(), line.name.as_str()), (line.state, line.due_at.is_none(), line.due_at)))
+        .collect();
+    worklist.sort_by_cached_key(|item| {
+        let urgency = urgency.get(&(item.profile.as_str(), item.name.as_str())).copied();
+        (urgency.is_none(), urgency, Reverse(item.reads), item.profile.clone(), item.name.clone())
+    });
     Ok(Report {
         removed: removal.devices.iter().map(ToString::to_string).collect(),
         rekeyed: removal.rekeyed.iter().map(ToString::to_string).collect(),
