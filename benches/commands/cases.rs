@@ -5,11 +5,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use vault::crypto::IdentityKey;
+
 use crate::measure::{self, Usage, median};
-use crate::world::{Size, World, name};
+use crate::world::{Size, World, name, profile};
 use crate::{Outcome, table};
 
-/// Devices in every team measured here.
+/// Devices in a team, unless a case is about their number.
 const DEVICES: usize = 50;
 /// Secrets asked for by name where not all are injected.
 const ASKED: usize = 10;
@@ -17,7 +19,7 @@ const ASKED: usize = 10;
 /// A command in a vault of some size.
 pub(crate) struct Case {
     pub(crate) name: String,
-    secrets: usize,
+    size: Size,
     kind: Kind,
     /// Most CPU time it should take, in milliseconds: for `exec` beyond the launcher.
     target: Option<f64>,
@@ -35,12 +37,21 @@ enum Kind {
     Rotation,
     Verify,
     Version,
+    /// Somebody comes and leaves: two commands, measured as one.
+    AddAndRemove,
 }
 
 /// Every case, those of one size together.
 pub(crate) fn all() -> impl Iterator<Item = Case> {
-    use Kind::{ExecAll, ExecAsked, ExecUnlocked, List, Rotation, Set, Verify, Version};
-    let case = |name: &str, secrets, kind, target, rounds| Case { name: name.into(), secrets, kind, target, rounds };
+    use Kind::{AddAndRemove, ExecAll, ExecAsked, ExecUnlocked, List, Rotation, Set, Verify, Version};
+    let in_team = |name: &str, secrets, devices, profiles, kind, target, rounds| Case {
+        name: name.into(),
+        size: Size { secrets, devices, profiles },
+        kind,
+        target,
+        rounds,
+    };
+    let case = |name: &str, secrets, kind, target, rounds| in_team(name, secrets, DEVICES, 1, kind, target, rounds);
     [
         case("version", 10, Version, None, 300),
         case("exec, 10 secrets", 10, ExecAll, Some(1.0), 300),
@@ -56,6 +67,12 @@ pub(crate) fn all() -> impl Iterator<Item = Case> {
         case("list of 10,000", 10_000, List, Some(40.0), 40),
         case("rotation of 10,000", 10_000, Rotation, Some(60.0), 40),
         case("verify, 10,000 secrets", 10_000, Verify, None, 20),
+        in_team("exec, 10 of 1,000, 2 devices", 1_000, 2, 1, ExecAsked, Some(2.0), 200),
+        in_team("add and remove, 2 devices", 1_000, 2, 1, AddAndRemove, Some(1_000.0), 10),
+        in_team("exec, 10 of 1,000, 200 devices", 1_000, 200, 1, ExecAsked, Some(2.0), 200),
+        in_team("add and remove, 200 devices", 1_000, 200, 1, AddAndRemove, Some(1_000.0), 10),
+        in_team("exec, 10 of 1,000, 200 devices, 50 profiles", 1_000, 200, 50, ExecAsked, None, 200),
+        in_team("add and remove, 200 devices, 50 profiles", 1_000, 200, 50, AddAndRemove, Some(1_000.0), 5),
     ]
     .into_iter()
 }
@@ -63,13 +80,15 @@ pub(crate) fn all() -> impl Iterator<Item = Case> {
 /// Runs the wanted cases below `parent` and prints their figures.
 pub(crate) fn run(parent: &Path, launcher: &Path, vault: &Path, wanted: impl Fn(&str) -> bool) -> Outcome<()> {
     let mut rows = Vec::new();
-    for secrets in [10, 1_000, 10_000] {
-        let cases: Vec<Case> = all().filter(|case| case.secrets == secrets && wanted(&case.name)).collect();
-        if cases.is_empty() {
-            continue;
+    let mut sizes: Vec<Size> = Vec::new();
+    for case in all().filter(|case| wanted(&case.name)) {
+        if !sizes.contains(&case.size) {
+            sizes.push(case.size);
         }
-        let world = World::new(parent, Size { secrets, devices: DEVICES })?;
-        for case in cases {
+    }
+    for size in sizes {
+        let world = World::new(parent, size)?;
+        for case in all().filter(|case| case.size == size && wanted(&case.name)) {
             rows.push(case.measure(&world, launcher, vault)?);
         }
     }
@@ -126,7 +145,7 @@ impl Case {
         match self.kind {
             Kind::ExecAll | Kind::ExecUnlocked => command.args(["exec", "--", "/bin/true"]),
             Kind::ExecAsked => {
-                let step = self.secrets / ASKED;
+                let step = self.size.secrets / ASKED;
                 let names: Vec<String> = (0..ASKED).map(|n| name(n * step)).collect();
                 command.args(["exec", "--only", &names.join(","), "--", "/bin/true"])
             }
@@ -139,6 +158,19 @@ impl Case {
             Kind::List => command.arg("list"),
             Kind::Rotation => command.arg("rotation"),
             Kind::Verify => command.arg("verify"),
+            Kind::AddAndRemove => {
+                // Names are never used again.
+                let script = r#"set -e; program=$1; name=guest-$2; recipient=$3; shift 3
+                    "$program" member add "$name" --recipient "$recipient" "$@" >/dev/null
+                    "$program" member remove "$name""#;
+                let recipient = IdentityKey::generate()?.recipient().to_string();
+                let mut shell = world.command(Path::new("/bin/sh"));
+                shell.args(["-c", script, "sh"]).arg(vault).args([round.to_string(), recipient]);
+                for number in 0..self.size.profiles {
+                    shell.args(["--read", &profile(number)]);
+                }
+                return Ok(shell);
+            }
             Kind::Version => command.arg("--version"),
         };
         Ok(command)

@@ -25,7 +25,7 @@ pub(crate) fn run() -> Outcome<()> {
         rows.push(vec![what.to_owned(), format!("{:.2}", time.as_secs_f64() * 1e6)]);
     };
     for devices in [50, 200] {
-        let world = World::new(parent, Size { secrets: 10, devices })?;
+        let world = World::new(parent, Size { secrets: 10, devices, profiles: 1 })?;
         let bytes = std::fs::read(world.file())?;
         let known = Vault::read(bytes.clone(), &[])?.team().hashes().to_vec();
         let first = time(|| Vault::read(bytes.clone(), &[]).map(drop))?;
@@ -34,7 +34,7 @@ pub(crate) fn run() -> Outcome<()> {
     }
     let profile: ProfileName = "default".parse()?;
     for secrets in [10, 1_000, 10_000] {
-        let world = World::new(parent, Size { secrets, devices: 50 })?;
+        let world = World::new(parent, Size { secrets, devices: 50, profiles: 1 })?;
         let vault = Vault::read(std::fs::read(world.file())?, &[])?;
         row(&format!("verify and index a section of {secrets}"), time(|| vault.section(&profile).map(drop))?);
         if secrets != 1_000 {

@@ -30,8 +30,9 @@ fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
-        ["build-world", directory, secrets, devices] => {
-            World::build(Path::new(directory), Size { secrets: secrets.parse()?, devices: devices.parse()? }, &vault())
+        ["build-world", directory, secrets, devices, profiles] => {
+            let size = Size { secrets: secrets.parse()?, devices: devices.parse()?, profiles: profiles.parse()? };
+            World::build(Path::new(directory), size, &vault())
         }
         ["run-functions"] => functions::run(),
         filters => run(filters),

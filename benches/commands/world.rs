@@ -27,6 +27,8 @@ const ROTATED: usize = 10;
 pub(crate) struct Size {
     pub(crate) secrets: usize,
     pub(crate) devices: usize,
+    /// `default` with the secrets, and empty ones that every member writes.
+    pub(crate) profiles: usize,
 }
 
 /// A directory with a vault, a configuration and a state. Removed on drop.
@@ -41,7 +43,7 @@ impl World {
         let status = Command::new(std::env::current_exe()?)
             .arg("build-world")
             .arg(directory.path())
-            .args([size.secrets.to_string(), size.devices.to_string()])
+            .args([size.secrets, size.devices, size.profiles].map(|number| number.to_string()))
             .status()?;
         if status.success() { Ok(Self { directory }) } else { Err("no vault was made".into()) }
     }
@@ -82,12 +84,22 @@ pub(crate) fn name(number: usize) -> String {
     format!("SERVICE_{number:05}_KEY")
 }
 
+/// Name of the profile with this number; the first one has the secrets.
+pub(crate) fn profile(number: usize) -> String {
+    if number == 0 { "default".to_owned() } else { format!("profile-{number:02}") }
+}
+
 fn fill(directory: &Path, size: Size) -> Outcome<()> {
     let now = Clock::System.now();
     let identity = identity(directory)?;
     let signer = Signer { device: "device-0".parse()?, identity: &identity };
-    let profile: ProfileName = "default".parse()?;
+    let default: ProfileName = profile(0).parse()?;
     let mut tx = Transaction::begin(&file(directory), &[], TIMEOUT)?;
+    let mut profiles = vec![default.clone()];
+    for number in 1..size.profiles {
+        profiles.push(profile(number).parse()?);
+        tx.add_profile(&profiles[number], Vec::new(), &signer, now)?;
+    }
     for number in 1..size.devices {
         let identity = IdentityKey::generate()?;
         let device = NewDevice {
@@ -95,12 +107,12 @@ fn fill(directory: &Path, size: Size) -> Outcome<()> {
             recipient: identity.recipient(),
             signing_key: Some(identity.signing_key().public()),
         };
-        let role = Role { write: vec![profile.clone()], ..Role::default() };
+        let role = Role { write: profiles.clone(), ..Role::default() };
         let action = Action::AddMember { member: format!("member-{number}").parse()?, device, role };
         tx.change_team(action, &BTreeSet::new(), None, &signer, now)?;
     }
     let memory = Memory::new(tx.vault().id());
-    let (section, values) = tx.profile(&profile, &signer)?;
+    let (section, values) = tx.profile(&default, &signer)?;
     for number in 0..size.secrets {
         let versions = if number % ROTATED == 0 { 4 } else { 1 };
         for version in 0..versions {

@@ -12,6 +12,9 @@ use super::{Error, IdentityKey, array_from_base64, length_prefixed, to_base64};
 /// Largest grant, in bytes of its age file.
 const MAX_GRANT: usize = 4096;
 
+/// Keys to wrap from which on another thread is worth its start.
+const WORTH_A_THREAD: usize = 64;
+
 /// The 32-byte key of one profile and epoch. Wiped on drop.
 pub struct DataKey(Zeroizing<[u8; 32]>);
 
@@ -79,6 +82,30 @@ impl DataKey {
     pub fn wrap(&self, recipient: &Recipient) -> Result<WrappedKey, Error> {
         let recipient = age::x25519::Recipient::from_str(&recipient.0).map_err(|_| Error::UnsupportedRecipient)?;
         age::encrypt(&recipient, self.bytes()).map(WrappedKey).map_err(|_| Error::UnsupportedRecipient)
+    }
+
+    /// Wraps each key to the device beside it, on every processor where there are many:
+    /// a rekey of 50 profiles for 200 devices is 10,000 of them, at some 0.06 ms each.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedRecipient`].
+    pub fn wrap_all(wanted: &[(&Self, &Recipient)]) -> Result<Vec<WrappedKey>, Error> {
+        let wrap = |wanted: &[(&Self, &Recipient)]| -> Result<Vec<WrappedKey>, Error> {
+            wanted.iter().map(|(key, recipient)| key.wrap(recipient)).collect()
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(wanted.len() / WORTH_A_THREAD);
+        if threads < 2 {
+            return wrap(wanted);
+        }
+        std::thread::scope(|scope| {
+            let parts: Vec<_> =
+                wanted.chunks(wanted.len().div_ceil(threads)).map(|part| scope.spawn(move || wrap(part))).collect();
+            let mut wrapped = Vec::with_capacity(wanted.len());
+            for part in parts {
+                wrapped.extend(part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            }
+            Ok(wrapped)
+        })
     }
 }
 
@@ -244,6 +271,20 @@ mod tests {
         let opened = wrapped.unwrap_with(&alice, "dev", 1, &commitment).unwrap();
         assert_eq!(opened.bytes(), key.bytes());
         assert_eq!(wrapped.unwrap_with(&eve, "dev", 1, &commitment).unwrap_err(), Error::GrantDoesNotOpen);
+    }
+
+    #[test]
+    fn many_are_wrapped_each_to_its_own() {
+        let devices: Vec<_> = (0..200).map(|_| IdentityKey::generate().unwrap()).collect();
+        let keys = [DataKey::generate().unwrap(), DataKey::generate().unwrap()];
+        let recipients: Vec<Recipient> = devices.iter().map(IdentityKey::recipient).collect();
+        let wanted: Vec<_> = recipients.iter().enumerate().map(|(n, recipient)| (&keys[n % 2], recipient)).collect();
+        let wrapped = DataKey::wrap_all(&wanted).unwrap();
+        for (n, (wrapped, device)) in wrapped.iter().zip(&devices).enumerate() {
+            let commitment = keys[n % 2].commitment("dev", 1);
+            wrapped.unwrap_with(device, "dev", 1, &commitment).unwrap();
+        }
+        assert_eq!(wrapped.len(), devices.len());
     }
 
     #[test]

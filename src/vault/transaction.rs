@@ -208,6 +208,7 @@ impl Transaction {
             return Ok(());
         }
         let names: Vec<ProfileName> = self.team.profiles().keys().cloned().collect();
+        let mut missing = Vec::new();
         for name in names {
             if !self.profiles.contains_key(&name) {
                 let section = self.vault.section(&name)?;
@@ -221,12 +222,16 @@ impl Transaction {
             let Some(open) = self.profiles.get_mut(&name) else { continue };
             let mut grants = std::mem::take(&mut open.profile.grants);
             for (device, recipient) in self.team.readers(&name) {
-                let grant = match grants.remove(&device) {
-                    Some(grant) => grant,
-                    None => open.key.wrap(recipient)?,
-                };
-                open.profile.grants.insert(device, grant);
+                match grants.remove(&device) {
+                    Some(grant) => drop(open.profile.grants.insert(device, grant)),
+                    None => missing.push((name.clone(), device, recipient.clone())),
+                }
             }
+        }
+        let wanted: Vec<_> = missing.iter().map(|(name, _, recipient)| (&self.profiles[name].key, recipient)).collect();
+        let grants = DataKey::wrap_all(&wanted)?;
+        for ((name, device, _), grant) in missing.into_iter().zip(grants) {
+            self.profiles.entry(name).and_modify(|open| drop(open.profile.grants.insert(device, grant)));
         }
         Ok(())
     }
