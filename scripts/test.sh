@@ -110,6 +110,9 @@ else
     step "cargo test" cargo test --locked --no-fail-fast
 fi
 
+step "feature ssh: clippy" cargo clippy --locked --features ssh -- -D warnings
+step "feature ssh: test" cargo test --locked --features ssh --lib --test team ssh
+
 vault=$target/debug/vault
 step "cargo build" cargo build --locked
 step "quickstart" env VAULT="$vault" scripts/quickstart.sh

@@ -490,7 +490,11 @@ impl CommandError {
             }
             Self::NoAdmin(_) => "the code enrols a new device of an admin: name one with `--member NAME`".into(),
             Self::Vault(V::Crypto(vault::crypto::Error::UnsupportedRecipient)) => {
-                "ask for a recipient that begins with age1 and holds no other 1, as `age-keygen` makes them".into()
+                if cfg!(feature = "ssh") {
+                    "ask for one that begins with age1 and holds no other 1, as `age-keygen` makes them, or a key of the kind ssh-ed25519".into()
+                } else {
+                    "ask for one that begins with age1 and holds no other 1, as `age-keygen` makes them; keys of the kind ssh-ed25519 need a build with the feature `ssh`".into()
+                }
             }
             Self::OwnDevice => "let another admin do it, or use another device of yours".into(),
             Self::Request(vault::team::RequestError::OtherDevice) => {

@@ -10,6 +10,8 @@ mod identity_key;
 mod random;
 mod sealed;
 mod sign;
+#[cfg(feature = "ssh")]
+mod ssh;
 pub mod statement;
 mod value;
 #[cfg(test)]
@@ -21,6 +23,8 @@ pub use identity_key::IdentityKey;
 pub use random::random;
 pub use sealed::{KdfCost, SealedIdentity};
 pub use sign::{PublicKey, Signature, SigningKey};
+#[cfg(feature = "ssh")]
+pub use ssh::SshKey;
 pub use value::{Binding, SealedValue, ValueKey};
 pub use wrap::{Commitment, DataKey, Recipient, WrappedKey};
 

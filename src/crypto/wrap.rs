@@ -26,8 +26,8 @@ pub struct Commitment([u8; 32]);
 /// The public half of a device.
 ///
 /// Native X25519 recipients (`age1` and 32 bytes of Bech32) can be wrapped to
-/// by every build; `ssh-ed25519 …` and plugin recipients (`age1NAME1…`) are
-/// well-formed, and refused when there is something to wrap to them.
+/// by every build, `ssh-ed25519 …` by one with the feature `ssh`. Plugin recipients
+/// (`age1NAME1…`) are well-formed, and refused when there is something to wrap to them.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Recipient(String);
 
@@ -80,6 +80,11 @@ impl DataKey {
     /// # Errors
     /// [`Error::UnsupportedRecipient`].
     pub fn wrap(&self, recipient: &Recipient) -> Result<WrappedKey, Error> {
+        #[cfg(feature = "ssh")]
+        if recipient.0.starts_with("ssh-") {
+            let recipient = age::ssh::Recipient::from_str(&recipient.0).map_err(|_| Error::UnsupportedRecipient)?;
+            return age::encrypt(&recipient, self.bytes()).map(WrappedKey).map_err(|_| Error::UnsupportedRecipient);
+        }
         let recipient = age::x25519::Recipient::from_str(&recipient.0).map_err(|_| Error::UnsupportedRecipient)?;
         age::encrypt(&recipient, self.bytes()).map(WrappedKey).map_err(|_| Error::UnsupportedRecipient)
     }
@@ -145,6 +150,17 @@ impl WrappedKey {
         epoch: u64,
         commitment: &Commitment,
     ) -> Result<DataKey, Error> {
+        self.unwrap_by(identity.age(), profile, epoch, commitment)
+    }
+
+    /// As [`Self::unwrap_with`], by whatever opens an age file.
+    pub(super) fn unwrap_by(
+        &self,
+        identity: &impl age::Identity,
+        profile: &str,
+        epoch: u64,
+        commitment: &Commitment,
+    ) -> Result<DataKey, Error> {
         let body = self.body(identity)?;
         if body.len() != 32 {
             return Err(Error::GrantDoesNotOpen);
@@ -153,8 +169,8 @@ impl WrappedKey {
     }
 
     /// The plaintext of the age file.
-    pub(super) fn body(&self, identity: &IdentityKey) -> Result<Zeroizing<Vec<u8>>, Error> {
-        age::decrypt(identity.age(), &self.0).map(Zeroizing::new).map_err(|_| Error::GrantDoesNotOpen)
+    pub(super) fn body(&self, identity: &impl age::Identity) -> Result<Zeroizing<Vec<u8>>, Error> {
+        age::decrypt(identity, &self.0).map(Zeroizing::new).map_err(|_| Error::GrantDoesNotOpen)
     }
 }
 

@@ -9,13 +9,16 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::agent::{self, Agent, AgentError, Session};
-use super::file::{IdentityFile, SealedFile};
+use super::file::{IdentityFile, SealedFile, read_text};
 use super::passphrase::{Prompt, can_be_had, passphrase};
 use super::unlocked::Unlocked;
 use super::{Error, Keyring, Origin, SixWords};
 use crate::clock::Timestamp;
 use crate::config::{Directories, KeptIn, Settings, Variables};
+#[cfg(feature = "ssh")]
+use crate::crypto::SshKey;
 use crate::crypto::{IdentityKey, PublicKey, Recipient, SealedIdentity};
+use crate::secret_value::SecretValue;
 use crate::store;
 
 /// What a search goes by.
@@ -166,6 +169,8 @@ pub fn find(request: &Request<'_>, prompt: Option<&mut Prompt<'_>>) -> Result<Fo
     let found = search(request, prompt, |held, open| {
         Ok(match held {
             Held::Agent(session) => Rc::new(session) as Rc<dyn Unlocked>,
+            #[cfg(feature = "ssh")]
+            Held::Ssh(key) => Rc::new(key),
             held => Rc::new(open(held)?),
         })
     });
@@ -199,6 +204,15 @@ fn search<T>(
     };
     let mut prompt = prompt;
     let open = |held: Held, origin: &Origin| {
+        #[cfg(feature = "ssh")]
+        let held = match held {
+            Held::Ssh(key) if key.is_sealed() => {
+                let label = format!("passphrase for {origin}");
+                let opened = key.open(&passphrase(request.variables, prompt.take(), &label)?);
+                Held::Ssh(opened.map_err(|_| Error::DoesNotOpen { origin: origin.clone() })?)
+            }
+            held => held,
+        };
         take(held, &mut |held| match held {
             Held::Plain(identity) => Ok(identity),
             // Nobody is asked for the passphrase of one that is of no use.
@@ -219,6 +233,8 @@ fn search<T>(
                 opened.filter_map(Result::ok).next().ok_or_else(|| Error::DoesNotOpen { origin: origin.clone() })
             }
             Held::Agent(_) => Err(AgentError::Refused.into()),
+            #[cfg(feature = "ssh")]
+            Held::Ssh(_) => Err(Error::SshSignsNothing),
         })
     };
     let (steps, found) = climb(request, means, open);
@@ -261,6 +277,9 @@ struct Means {
 enum Held {
     Plain(IdentityKey),
     Sealed(SealedFile),
+    /// Opened only where reading is all that is wanted.
+    #[cfg(feature = "ssh")]
+    Ssh(SshKey),
     Agent(Session),
     /// In the vault file; one at least.
     Carried(Vec<Slot>),
@@ -272,6 +291,8 @@ impl Held {
         match self {
             Self::Plain(identity) => Some((identity.recipient(), identity.signing_key().public())),
             Self::Sealed(sealed) => Some((sealed.recipient, sealed.signing_key)),
+            #[cfg(feature = "ssh")]
+            Self::Ssh(_) => None,
             Self::Agent(session) => Some((session.holding().recipient.clone(), session.holding().signing_key)),
             Self::Carried(slots) => match <[Slot; 1]>::try_from(slots) {
                 Ok([slot]) => Some((slot.recipient, slot.signing_key)),
@@ -345,17 +366,26 @@ fn climb<T>(
 /// A file that was named for this command: missing is an error.
 fn named_file(path: &Path) -> Rung {
     let origin = Origin::File(path.to_path_buf());
-    match IdentityFile::read(path) {
-        Ok(file) => Rung::Here(origin, file.into()),
+    match read_text(path).and_then(|text| held(&text, &origin)) {
+        Ok(held) => Rung::Here(origin, held),
         Err(error) => Rung::Failed(origin, error),
     }
 }
 
+/// What a text is: it goes through the parser of identity files, or that of keys of ssh, and
+/// nowhere else.
+fn held(text: &SecretValue, origin: &Origin) -> Result<Held, Error> {
+    #[cfg(feature = "ssh")]
+    if SshKey::is_one(text.reveal()) {
+        return Ok(Held::Ssh(SshKey::parse(text.reveal())?));
+    }
+    IdentityFile::parse(text.reveal(), origin).map(Held::from)
+}
+
 fn look_at_variable(request: &Request<'_>) -> Rung {
     let Some(text) = request.variables.identity() else { return Rung::NotConfigured };
-    // The text goes through the parser of identity files and nowhere else.
-    match IdentityFile::parse(text.reveal(), &Origin::Variable) {
-        Ok(file) => Rung::Here(Origin::Variable, file.into()),
+    match held(&text, &Origin::Variable) {
+        Ok(held) => Rung::Here(Origin::Variable, held),
         Err(error) => Rung::Failed(Origin::Variable, error),
     }
 }

@@ -128,6 +128,10 @@ pub enum Error {
     /// Nobody answered.
     #[error(transparent)]
     Prompt(#[from] PromptError),
+    /// An identity is needed, and a key of ssh is there.
+    #[cfg(feature = "ssh")]
+    #[error("a key of ssh can only read")]
+    SshSignsNothing,
     /// The agent, which runs, did not do what it was asked for.
     #[error(transparent)]
     Agent(#[from] agent::AgentError),

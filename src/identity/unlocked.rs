@@ -80,3 +80,27 @@ impl Unlocked for IdentityKey {
         Some(self)
     }
 }
+
+/// Reads, and signs nothing: the team log has no signing key for it.
+#[cfg(feature = "ssh")]
+impl Unlocked for crate::crypto::SshKey {
+    fn recipient(&self) -> Recipient {
+        self.recipient().clone()
+    }
+
+    fn unwrap(&self, grant: &Grant<'_>) -> Result<DataKey, Error> {
+        Ok(self.unwrap(grant.wrapped, grant.profile, grant.epoch, grant.commitment)?)
+    }
+
+    fn sign_section(&self, _vault: &Hash, _profile: &str, _text: &str) -> Result<Signature, Error> {
+        Err(Error::SshSignsNothing)
+    }
+
+    fn certify(&self, _key: &AuditKey<'_>) -> Result<Signature, Error> {
+        Err(Error::SshSignsNothing)
+    }
+
+    fn in_hand(&self) -> Option<&IdentityKey> {
+        None
+    }
+}

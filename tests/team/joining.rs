@@ -114,6 +114,53 @@ fn a_ci_system_needs_two_variables() {
     ci.run(&script, "", &env).fails(125, "which is not what VLT_VAULT_ID asks for");
 }
 
+/// What `ssh-keygen` makes reads with `vault` itself, with a passphrase too; it is no identity.
+#[cfg(feature = "ssh")]
+#[test]
+fn an_ssh_key_can_only_read() {
+    let (world, alice) = World::new();
+    alice.vault(&["profile", "add", "dev"]).ok();
+    alice.set("dev", "KEY", "canary-ssh");
+    alice.set("default", "KEY", "canary-of-others");
+    // As in `id_ed25519.pub`, with its comment.
+    let public = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIF3R0p3SfcwB0SG1HSAftdUzL0qCc+9DwNnXpkUb6a+y me@laptop";
+    alice.refused(&["member", "add", "me", "--recipient", public, "--write", "dev"], 2, "can only read");
+    alice.vault(&["member", "add", "me", "--recipient", public, "--read", "dev"]).ok();
+    let rsa = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQC7";
+    alice.refused(&["member", "add", "rsa", "--recipient", rsa, "--read", "dev"], 2, "recipient");
+    alice.push("a key of ssh");
+    let me = world.person("me");
+    let id = alice.id();
+    let passphrase = me.home.join("passphrase");
+    for (name, text) in [
+        ("id_ed25519", include_str!("../vectors/keys/ssh-ed25519")),
+        ("sealed", include_str!("../vectors/keys/ssh-ed25519-sealed")),
+        ("passphrase", "canary-passphrase"),
+    ] {
+        fs::write(me.home.join(name), text).unwrap();
+        fs::set_permissions(me.home.join(name), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    for name in ["id_ed25519", "sealed"] {
+        let file = me.home.join(name);
+        let env = [
+            ("VLT_VAULT_ID", id.as_str()),
+            ("VLT_IDENTITY_FILE", file.to_str().unwrap()),
+            ("VLT_PASSPHRASE_FILE", passphrase.to_str().unwrap()),
+        ];
+        assert_eq!(me.run(&["-p", "dev", "get", "KEY"], "", &env).ok().stdout, "canary-ssh", "{name}");
+        let exec = ["-p", "dev", "exec", "--", "printenv", "KEY"];
+        assert_eq!(me.run(&exec, "", &env).ok().stdout, "canary-ssh\n", "{name}");
+        me.refused_with(&["-p", "dev", "set", "KEY", "-"], "x", &env, 6, "me may not write profile dev");
+        me.refused_with(&["-p", "default", "get", "KEY"], "", &env, 4, "me may not read profile default");
+        me.refused_with(&["member", "remove", "alice"], "", &env, 4, "a key of ssh can only read");
+        me.run(&["verify"], "", &env).ok();
+        me.run(&["audit", "verify"], "", &env).ok();
+    }
+    let file = me.home.join("sealed");
+    let env = [("VLT_VAULT_ID", id.as_str()), ("VLT_IDENTITY_FILE", file.to_str().unwrap())];
+    me.refused_with(&["-p", "dev", "get", "KEY"], "", &env, 4, "no passphrase for");
+}
+
 #[test]
 fn a_bare_recipient_can_only_read() {
     let (world, alice) = World::new();

@@ -41,8 +41,8 @@ pub(crate) struct Args {
     #[arg(long, required_unless_present = "recipient", conflicts_with = "recipient")]
     new_identity: bool,
 
-    /// Its age recipient, for example `age1…`
-    #[arg(long, value_name = "RECIPIENT")]
+    /// Its age recipient, for example `age1…`; with the feature `ssh` also `ssh-ed25519 …`
+    #[arg(long, value_name = "RECIPIENT", value_parser = recipient)]
     recipient: Option<Recipient>,
 
     /// Name of its device
@@ -55,6 +55,14 @@ pub(crate) struct Args {
     /// Report what would be granted, and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
+}
+
+/// A recipient; of a line of `id_ed25519.pub` without its comment.
+fn recipient(text: &str) -> Result<Recipient, vault::crypto::Error> {
+    match text.split_whitespace().collect::<Vec<_>>()[..] {
+        [kind @ "ssh-ed25519", key, ..] => format!("{kind} {key}").parse(),
+        _ => text.parse(),
+    }
 }
 
 pub(super) fn approve(cx: &Context, ui: &mut Ui, args: &ApproveArgs) -> Result<(), CommandError> {
