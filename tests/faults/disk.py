@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import durable_order
+import team
 from bench import NOBODY, Bench, Skip, limited, needs, needs_root, shown, text
 from tracing import parse
 
@@ -30,6 +31,23 @@ def order_of_every_change(bench: Bench) -> None:
         (["import"], b"", [bench.file]),
         (["profile", "add", "prod"], b"", [bench.file]),
         (["rm", "A"], b"", [bench.file]),
+        (["cp", "B", "--to", "prod"], b"", [bench.file]),
+        (["mv", "B", "C"], b"", [bench.file]),
+        (["restore", "TOKEN", "--version", "1"], b"", [bench.file]),
+        (["expose", "C", "--why", "seen in a paste"], b"", [bench.file]),
+        (["edit"], b"", [bench.file]),
+        (["rotate", "C", "--generate"], b"", [bench.file]),
+        (["profile", "set", "prod", "--rotate-every", "30d"], b"", [bench.file]),
+        (["profile", "set", "prod", "--extends", "default"], b"", [bench.file]),
+        (["member", "add", "ci", "--recipient", team.RECIPIENT, "--read", "prod"], b"", [bench.file]),
+        (["member", "grant", "ci", "--read", "default"], b"", [bench.file]),
+        (["member", "revoke", "ci", "--read", "default"], b"", [bench.file]),
+        (["member", "remove", "ci"], b"", [bench.file]),
+        (["profile", "rekey", "default"], b"", [bench.file]),
+        (["profile", "rm", "prod", "--force"], b"", [bench.file]),
+        (["recovery", "new", "--recovery-file", str(bench.home / "code")], b"", [bench.file, bench.home / "code"]),
+        (["identity", "seal", "--passphrase-file", str(bench.home / "words")], b"", [bench.file, bench.home / "words"]),
+        (["identity", "rotate"], b"", [bench.file, config / "identity"]),
         (["config", "rollback", "refuse"], b"", [config / "config.toml"]),
     ]
     for command, stdin, targets in commands:
@@ -37,12 +55,13 @@ def order_of_every_change(bench: Bench) -> None:
             trusted = []
         else:
             trusted = [bench.state / "trust.json"] if command[0] != "config" else []
+        environment = bench.tree.environment | {"EDITOR": "sed -i s/^C=.*/C=edited/"}
         for target in targets + trusted:
             # Each target needs a run of its own; what is changed already is changed back by a copy.
             copy = Path(tempfile.mkdtemp(dir=bench.root.parent))
             shutil.copytree(bench.root, copy / "tree", symlinks=True)
             found, status = durable_order.run([bench.vault, *command], str(target), input=stdin, capture_output=True,
-                                              cwd=bench.work, env=bench.tree.environment)
+                                              cwd=bench.work, env=environment)
             assert status == 0 and not found, f"{shown(tuple(command))}: {target.name}: {status} {found}"
             if target is not (targets + trusted)[-1]:
                 for name in ("work", "home"):
