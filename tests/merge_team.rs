@@ -96,6 +96,15 @@ fn both_added_somebody_and_both_are_in() {
         for wanted in ["member erin added", "member frank added", "by alice-laptop", "vault git resolve @team --ours"] {
             assert!(said.contains(wanted), "{wanted} in {said}");
         }
+        let file = || std::fs::read(bob.clone.join("vault.toml")).unwrap();
+        let (before, records) = (file(), bob.vault(&["audit", "--json"]));
+        let tried = bob.try_vault(&["git", "resolve", "@team", side, "-n"], b"");
+        assert!(
+            tried.status.success() && text(&tried.stderr).contains("would settle @team"),
+            "{}",
+            text(&tried.stderr)
+        );
+        assert_eq!((file(), bob.vault(&["audit", "--json"])), (before, records));
         let done = bob.try_vault(&["git", "resolve", "@team", side], b"");
         assert!(done.status.success(), "{}", text(&done.stderr));
         let again = if side == "--ours" { "member erin added" } else { "member frank added" };

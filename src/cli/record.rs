@@ -39,23 +39,30 @@ pub(crate) struct Change {
     pub(crate) overrides: Vec<String>,
     /// It changes the team, which the agent does not sign.
     of_team: bool,
+    /// It is only tried: refused as it would be, and neither made nor recorded.
+    dry: bool,
 }
 
 impl Change {
     pub(crate) fn of(action: &'static str, profile: &ProfileName, names: &[SecretName]) -> Self {
         let names = names.iter().map(ToString::to_string).collect();
-        Self { action, profile: Some(profile.clone()), names, overrides: Vec::new(), of_team: false }
+        Self { action, profile: Some(profile.clone()), names, overrides: Vec::new(), of_team: false, dry: false }
     }
 
     /// A change of the team; `about` are the members or devices it is about.
     pub(crate) fn team(action: &'static str, about: &[&str]) -> Self {
         let names = about.iter().map(ToString::to_string).collect();
-        Self { action, profile: None, names, overrides: Vec::new(), of_team: true }
+        Self { action, profile: None, names, overrides: Vec::new(), of_team: true, dry: false }
     }
 
     /// A change of the team that is about a profile.
     pub(crate) fn in_team(self) -> Self {
         Self { of_team: true, ..self }
+    }
+
+    /// For `--dry-run`: everything but writing and recording.
+    pub(crate) fn only_tried(self, dry: bool) -> Self {
+        Self { dry, ..self }
     }
 }
 
@@ -307,6 +314,12 @@ impl Context {
         let mut tx = Transaction::begin(&opened.path, memory.verified(), self.globals.lock_timeout())?;
         let before = all_sections(tx.vault())?;
         let elsewhere = standing::check(&opened.path, tx.vault(), &before, &memory)?;
+        let signer = Signer { device: actor.device.clone(), identity: &*actor.identity };
+        if change.dry {
+            let edit = edit(&mut tx, &signer, self.now())?;
+            self.attempt.replace(None);
+            return Ok(edit);
+        }
         let known = anchors::of_device(&before, &actor.device);
         // The change has to be remembered afterwards; where that cannot be, it is not made.
         store::create_private_dir_all(&opened.state)?;
@@ -326,7 +339,6 @@ impl Context {
         let intent = trail.record(&event(Outcome::Intent), now)?;
         anchors::warn(ui, intent.begun);
         let intent = intent.head;
-        let signer = Signer { device: actor.device.clone(), identity: &*actor.identity };
         let head = AuditHead { sequence: intent.sequence, hash: intent.hash };
         let result = edit(&mut tx, &signer, now).and_then(|edit| match edit {
             Edit::Unchanged(value) => Ok((Edit::Unchanged(value), None)),

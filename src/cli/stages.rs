@@ -71,6 +71,15 @@ impl Stages<'_> {
         Ok((opened, members))
     }
 
+    /// Whether this device may write the profile; writes nothing.
+    pub(crate) fn try_to_write(&self, ui: &mut Ui, opened: &Opened) -> Result<(), CommandError> {
+        self.cx.change(ui, opened, &self.change("rotate-pending").only_tried(true), |tx, signer, _| {
+            tx.profile(&self.profile, signer)?;
+            Ok(Edit::Unchanged(()))
+        })?;
+        Ok(())
+    }
+
     /// Has the rotator make new values, while the current ones go on working.
     pub(crate) fn create(&self, ui: &mut Ui, rotator: Program<'_>) -> Result<Values, CommandError> {
         self.talk(ui, rotator, Step::Create, "rotate-create", |_, output| Ok(rotator::answer(output, &self.names)?))

@@ -93,6 +93,7 @@ fn it_can_be_stopped_resumed_and_resized() {
     terminal.prompt();
     assert!(place(&world).exists());
     terminal.line("fg");
+    terminal.job();
     terminal.resize(20, 5);
     terminal.line("typed");
     terminal.expect("edited profile default: changed A");

@@ -105,7 +105,7 @@ const DRY: &[&[&str]] = &[
     &["member", "grant", "bob", "--read", "default"],
     &["member", "revoke", "bob", "--admin"],
     &["member", "remove", "bob"],
-    &["recovery", "new"],
+    &["recovery", "new", "--recovery-file", "code"],
     &["git", "install"],
     &["config", "rollback", "refuse"],
     &["trust"],
@@ -167,6 +167,91 @@ fn whatever_changes_something_can_be_tried_first() {
         world.records("alice-laptop").iter().filter(|r| r["action"] == "rm" && r["outcome"] == outcome).count()
     });
     assert_eq!(changes, [0, 0]);
+}
+
+/// Runs it as it is and with `-n`: the same refusal, in the same words, and nothing changes.
+#[track_caller]
+fn both_refused(world: &World, words: &[&str]) {
+    // What it learns on the way it learns now.
+    world.run(words.iter().chain(&["-n"])).output();
+    let before = world.snapshot();
+    let tried = world.run(words.iter().chain(&["-n"])).output();
+    world.assert_unchanged(&before);
+    let real = world.run(words).output();
+    assert_eq!((tried.status, &tried.stderr), (real.status, &real.stderr), "{words:?}");
+    assert!(![0, 125].contains(&tried.status), "{words:?}: {}", tried.stderr);
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn what_is_only_tried_is_refused_as_if_it_were_meant() {
+    let (world, _) = World::with_secret("A");
+    world.set("B", "x");
+    world.set("A", "second");
+    world.vault(["profile", "add", "spare"]).ok();
+    world.set_with("A", "there", &["-p", "spare"]);
+    let bob = add_member(&world, "bob", "read = [\"default\", \"spare\"]\n");
+    crate::harness::write(&bob.project.join("plain.env"), "FROM_ENV=1\n");
+    // A reader, to whom nothing is left but reading.
+    bob.run(["trust"]).env("VLT_VAULT_ID", bob.id()).output();
+    bob.run(["verify"]).env("VLT_VAULT_ID", bob.id()).output().ok();
+    bob.vault(["verify"]).ok();
+    let local = ["git", "config", "trust", "join", "init", "schedule", "remind", "man", "cp", "recovery"];
+    let more: [&[&str]; 5] = [
+        &["cp", "B", "--to", "spare"],
+        &["recovery", "new", "--recovery-file", "code"],
+        &["member", "add", "eve", "--new-identity", "--read", "default"],
+        &["rotate", "A", "--revoked"],
+        &["profile", "rm", "spare", "--force"],
+    ];
+    for words in DRY.iter().filter(|words| !local.contains(&words[0])).chain(&more) {
+        both_refused(&bob, words);
+    }
+    // An admin, in ways that no right helps with.
+    world.vault(["verify"]).ok();
+    for words in [
+        &["rm", "NOSUCH"][..],
+        &["mv", "A", "B"],
+        &["cp", "A", "--to", "spare"],
+        &["cp", "A", "--to", "nosuch"],
+        &["set", "PATH", "--generate"],
+        &["set", "A", "--created", "2999-01-01", "--generate"],
+        &["restore", "A", "--version", "9"],
+        &["expose", "NOSUCH", "--why", "x"],
+        &["expose", "A", "--acknowledge"],
+        &["rotate", "A", "--resume"],
+        &["rotate", "A", "--abort"],
+        &["rotate", "B", "--revoked"],
+        &["profile", "add", "spare"],
+        &["profile", "add", "new", "--extends", "nosuch"],
+        &["profile", "set", "spare", "--extends", "spare"],
+        &["profile", "rm", "spare"],
+        &["profile", "rekey", "nosuch"],
+        &["member", "add", "bob", "--new-identity"],
+        &["member", "add", "eve", "--new-identity", "--device", "bob-laptop"],
+        &["member", "grant", "bob", "--read", "nosuch"],
+        &["member", "grant", "nosuch", "--read", "default"],
+        &["member", "revoke", "alice", "--admin"],
+        &["member", "revoke", "alice", "--read", "default"],
+        &["member", "remove", "alice"],
+        &["member", "remove", "bob", "--device", "alice-laptop"],
+        &["member", "approve", "vlt-join1nonsense"],
+        &["recovery", "new"],
+        &["identity", "seal"],
+        &["identity", "rotate", "--device", "bob-laptop"],
+        &["config", "nosuch", "x"],
+        &["init"],
+        &["import", "nosuch.env"],
+    ] {
+        both_refused(&world, words);
+    }
+    // A file that is older than what was seen here, and a lock that somebody holds.
+    let older = world.bytes();
+    world.set("B", "newer");
+    world.put(&older);
+    world.vault(["list"]).ok();
+    both_refused(&world, &["rm", "A"]);
+    both_refused(&world, &["profile", "add", "more"]);
 }
 
 #[test]

@@ -213,7 +213,7 @@ fn profiles_come_change_and_go() {
     for words in [
         &["profile", "add", "stage", "-n"][..],
         &["profile", "set", "prod", "--extends", "dev", "-n"],
-        &["profile", "rm", "prod", "-n"],
+        &["profile", "rm", "prod", "--force", "-n"],
         &["profile", "rekey", "-n"],
     ] {
         alice.vault(words).ok();
@@ -223,6 +223,7 @@ fn profiles_come_change_and_go() {
     alice.refused(&["profile", "set", "dev", "--extends", "prod"], 6, "a profile cannot extend itself");
     alice.refused(&["profile", "rm", "dev", "--force"], 6, "another profile extends it");
     alice.refused(&["profile", "add", "recovery"], 6, "reserved");
+    alice.refused(&["profile", "rm", "prod", "-n"], 2, "profile prod holds secrets");
     alice.refused(&["profile", "rm", "prod"], 2, "profile prod holds secrets");
     let epoch = |profile: &str| alice.opened().team().profiles()[profile].epoch;
     alice.vault(&["profile", "rekey", "dev"]).ok();

@@ -189,6 +189,15 @@ impl Terminal {
         tcgetattr(&self.keyboard).unwrap().local_modes.contains(sane)
     }
 
+    /// Waits until a shell has handed the terminal to a job, and reads no keys itself.
+    pub fn job(&self) {
+        let began = std::time::Instant::now();
+        while rustix::termios::tcgetpgrp(&self.keyboard).is_ok_and(|group| group == self.process()) {
+            assert!(began.elapsed() < PATIENCE, "no job comes to the front:\n{}", self.text());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+
     /// Changes the size, as a person who drags the corner of the window.
     pub fn resize(&self, columns: u16, rows: u16) {
         let size = Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 };

@@ -32,22 +32,19 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     if sections[1].contains(&args.name) {
         return Err(vault::Error::SecretExists { profile: args.to.clone(), name: args.name.clone() }.into());
     }
-    if args.dry_run {
-        ui.note(&format!("would copy {} from profile {profile} to {}", args.name, args.to));
-        return Ok(());
-    }
     // Only reading is needed where it comes from; it may not even be writable.
     let actor = cx.actor(ui, &opened)?;
     let key = cx.unlock(&opened, &actor, &sections[0])?;
     let missing = || cx.no_secret(&sections[..1], &profile, &args.name);
     let secret = sections[0].secret(&args.name)?.ok_or_else(missing)?;
-    let change = Change::of("cp", &args.to, std::slice::from_ref(&args.name));
+    let change = Change::of("cp", &args.to, std::slice::from_ref(&args.name)).only_tried(args.dry_run);
     cx.change_as(ui, &actor, &opened, &change, |tx, signer, _| {
         let (target, target_key) = tx.profile(&args.to, signer)?;
         let to = Target { key: target_key, name: &args.name };
         copy_secret(&secret, (&key, &args.name), target, &to)?;
         Ok(Edit::Changed(()))
     })?;
-    ui.note(&format!("copied {} from profile {profile} to {}", args.name, args.to));
+    let done = if args.dry_run { "would copy" } else { "copied" };
+    ui.note(&format!("{done} {} from profile {profile} to {}", args.name, args.to));
     Ok(())
 }

@@ -42,14 +42,9 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     } else if !sections[0].contains(name) {
         return Err(cx.no_secret(&sections, &profile, name));
     }
-    if args.dry_run {
-        let what = if args.acknowledge { "take" } else { "mark" };
-        let end = if args.acknowledge { "off the due list" } else { "as exposed" };
-        ui.note(&format!("would {what} {name} in profile {profile} {end}"));
-        return Ok(());
-    }
     let action = if args.acknowledge { "acknowledge" } else { "expose" };
-    cx.change(ui, &opened, &Change::of(action, &profile, std::slice::from_ref(name)), |tx, signer, now| {
+    let change = Change::of(action, &profile, std::slice::from_ref(name)).only_tried(args.dry_run);
+    cx.change(ui, &opened, &change, |tx, signer, now| {
         let (section, _) = tx.profile(&profile, signer)?;
         match &args.why {
             Some(why) => {
@@ -60,7 +55,11 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         }
         Ok(Edit::Changed(()))
     })?;
-    if args.acknowledge {
+    if args.dry_run {
+        let what = if args.acknowledge { "take" } else { "mark" };
+        let end = if args.acknowledge { "off the due list" } else { "as exposed" };
+        ui.note(&format!("would {what} {name} in profile {profile} {end}"));
+    } else if args.acknowledge {
         ui.note(&format!("{name} in profile {profile} is off the due list"));
     } else {
         ui.note(&format!("marked {name} in profile {profile} as exposed"));

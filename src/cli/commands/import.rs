@@ -103,17 +103,12 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         ui.note("nothing to import");
         return end;
     }
-    if args.dry_run {
-        let names: Vec<&str> = taken.iter().map(|(name, _)| name.as_str()).collect();
-        ui.note(&format!("would import into profile {profile}: {}", names.join(", ")));
-        return end;
-    }
     let was_tracked = !from_input && git::was_ever_tracked(&args.file);
     let why: Option<Text> = was_tracked
         .then(|| format!("{} was in git", args.file.file_name().unwrap_or_default().to_string_lossy()))
         .and_then(|why| why.parse().ok());
     let names: Vec<SecretName> = taken.iter().map(|(name, _)| name.clone()).collect();
-    let mut change = Change::of("import", &profile, &names);
+    let mut change = Change::of("import", &profile, &names).only_tried(args.dry_run);
     change.overrides = name_overrides(names.iter().map(SecretName::as_str));
     let outcome = cx.change(ui, &opened, &change, |tx, signer, now| {
         let (section, key) = tx.profile(&profile, signer)?;
@@ -148,6 +143,11 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         }
         Ok(if counts.changed { Edit::Changed(counts) } else { Edit::Unchanged(counts) })
     })?;
+    if args.dry_run {
+        let names: Vec<&str> = names.iter().map(SecretName::as_str).collect();
+        ui.note(&format!("would import into profile {profile}: {}", names.join(", ")));
+        return end;
+    }
     let (Edit::Changed(counts) | Edit::Unchanged(counts)) = outcome;
     ui.note(&format!("imported into profile {profile}: {counts}"));
     report(ui, args, &taken, was_tracked, from_input);

@@ -36,18 +36,16 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     if sections[0].contains(&args.new) {
         return Err(vault::Error::SecretExists { profile, name: args.new.clone() }.into());
     }
-    if args.dry_run {
-        ui.note(&format!("would rename {} to {} in profile {profile}", args.old, args.new));
-        return Ok(());
-    }
     let names = [args.old.clone(), args.new.clone()];
-    cx.change(ui, &opened, &Change::of("mv", &profile, &names), |tx, signer, _| {
+    let change = Change::of("mv", &profile, &names).only_tried(args.dry_run);
+    cx.change(ui, &opened, &change, |tx, signer, _| {
         let (section, key) = tx.profile(&profile, signer)?;
         let missing = vault::Error::NoSecret { profile: profile.clone(), name: args.old.clone() };
         let secret = section.secrets.remove(&args.old).ok_or(missing)?;
         copy_secret(&secret, (key, &args.old), section, &Target { key, name: &args.new })?;
         Ok(Edit::Changed(()))
     })?;
-    ui.note(&format!("renamed {} to {} in profile {profile}", args.old, args.new));
+    let done = if args.dry_run { "would rename" } else { "renamed" };
+    ui.note(&format!("{done} {} to {} in profile {profile}", args.old, args.new));
     Ok(())
 }

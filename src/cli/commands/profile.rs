@@ -164,17 +164,15 @@ fn add(
     if let Some(parent) = extends.iter().find(|parent| !opened.vault.team().profiles().contains_key(*parent)) {
         return Err(cx.name_profiles(&opened, vault::Error::NoProfile(parent.clone())));
     }
-    if dry_run {
-        if opened.vault.team().profile_name_used(name) {
-            return Err(vault::Error::NameUsed { what: "profile", name: name.to_string() }.into());
-        }
-        ui.note(&format!("would add profile {name}"));
-        return Ok(());
-    }
-    cx.change(ui, &opened, &Change::of("profile-add", name, &[]).in_team(), |tx, signer, now| {
+    let change = Change::of("profile-add", name, &[]).in_team().only_tried(dry_run);
+    cx.change(ui, &opened, &change, |tx, signer, now| {
         tx.add_profile(name, extends.to_vec(), signer, now)?;
         Ok(Edit::Changed(()))
     })?;
+    if dry_run {
+        ui.note(&format!("would add profile {name}"));
+        return Ok(());
+    }
     ui.note(&format!("added profile {name}; `vault -p {name} set NAME` puts secrets into it"));
     Ok(())
 }
@@ -192,11 +190,8 @@ fn set_policy(
     if policy.apply(&before)?.is_none() {
         return Ok(false);
     }
-    if dry_run {
-        ui.note(&format!("would change the policy of profile {name}"));
-        return Ok(true);
-    }
-    let outcome = cx.change(ui, &opened, &Change::of("profile-set", name, &[]), |tx, signer, _| {
+    let change = Change::of("profile-set", name, &[]).only_tried(dry_run);
+    let outcome = cx.change(ui, &opened, &change, |tx, signer, _| {
         let (section, _) = tx.profile(name, signer)?;
         let after = policy.apply(&section.policy)?.unwrap_or_default();
         let changed = section.policy != after;
@@ -204,6 +199,7 @@ fn set_policy(
         Ok(if changed { Edit::Changed(()) } else { Edit::Unchanged(()) })
     })?;
     ui.note(&match outcome {
+        Edit::Changed(()) if dry_run => format!("would change the policy of profile {name}"),
         Edit::Changed(()) => format!("changed the policy of profile {name}"),
         Edit::Unchanged(()) => "nothing changed".to_owned(),
     });
@@ -228,20 +224,17 @@ fn set(
     }
     let list = parents.iter().map(ProfileName::as_str).collect::<Vec<_>>().join(", ");
     let what = if parents.is_empty() { "nothing".to_owned() } else { list };
-    if dry_run {
-        ui.note(&format!("would make {name} extend {what}"));
-        return Ok(());
-    }
     if profiles[name].extends == parents {
         ui.note("nothing changed");
         return Ok(());
     }
-    cx.change(ui, &opened, &Change::of("profile-set", name, &[]).in_team(), |tx, signer, now| {
+    let change = Change::of("profile-set", name, &[]).in_team().only_tried(dry_run);
+    cx.change(ui, &opened, &change, |tx, signer, now| {
         let action = Action::SetProfile { profile: name.clone(), extends: parents };
         tx.change_team(action, &BTreeSet::new(), None, signer, now)?;
         Ok(Edit::Changed(()))
     })?;
-    ui.note(&format!("{name} extends {what}"));
+    ui.note(&if dry_run { format!("would make {name} extend {what}") } else { format!("{name} extends {what}") });
     Ok(())
 }
 
@@ -249,21 +242,23 @@ fn remove(cx: &Context, ui: &mut Ui, name: &ProfileName, force: bool, dry_run: b
     let opened = cx.open(ui)?;
     let secrets = cx.sections(ui, &opened, std::slice::from_ref(name))?[0].len();
     let what = format!("profile {name} with {secrets} secret{}", if secrets == 1 { "" } else { "s" });
-    if dry_run {
-        ui.note(&format!("would remove {what}"));
-        return Ok(());
-    }
-    if secrets > 0 && !force {
+    // Who can be asked is not asked about what is only tried.
+    if secrets > 0 && !force && !(dry_run && ui.can_ask()) {
         let confirmed = ui.confirm(&format!("Remove {what}?")).map_err(CommandError::Terminal)?;
         if !confirmed {
             return Err(CommandError::ProfileNotEmpty(name.clone()));
         }
     }
-    cx.change(ui, &opened, &Change::of("profile-rm", name, &[]).in_team(), |tx, signer, now| {
+    let change = Change::of("profile-rm", name, &[]).in_team().only_tried(dry_run);
+    cx.change(ui, &opened, &change, |tx, signer, now| {
         let action = Action::RemoveProfile { profile: name.clone() };
         tx.change_team(action, &BTreeSet::new(), None, signer, now)?;
         Ok(Edit::Changed(()))
     })?;
+    if dry_run {
+        ui.note(&format!("would remove {what}"));
+        return Ok(());
+    }
     ui.note(&format!("removed {what}; git history keeps what was in it"));
     Ok(())
 }
@@ -277,14 +272,14 @@ fn rekey(cx: &Context, ui: &mut Ui, names: &[ProfileName], dry_run: bool) -> Res
     let chosen: BTreeSet<ProfileName> =
         if names.is_empty() { profiles.keys().cloned().collect() } else { names.iter().cloned().collect() };
     let list = chosen.iter().map(ProfileName::as_str).collect::<Vec<_>>();
+    cx.change(ui, &opened, &Change::team("rekey", &list).only_tried(dry_run), |tx, signer, now| {
+        tx.change_team(Action::Rekey, &chosen, None, signer, now)?;
+        Ok(Edit::Changed(()))
+    })?;
     if dry_run {
         ui.note(&format!("would make new keys for {}", list.join(", ")));
         return Ok(());
     }
-    cx.change(ui, &opened, &Change::team("rekey", &list), |tx, signer, now| {
-        tx.change_team(Action::Rekey, &chosen, None, signer, now)?;
-        Ok(Edit::Changed(()))
-    })?;
     ui.note(&format!("new keys for {}; values stay what they are", list.join(", ")));
     Ok(())
 }

@@ -49,7 +49,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     if vault_team.devices().contains_key(&device) {
         return Err(vault::Error::NameUsed { what: "device", name: device.to_string() }.into());
     }
-    if args.recovery_file.is_none() && !ui.can_ask() && !args.dry_run {
+    if args.recovery_file.is_none() && !ui.can_ask() {
         return Err(CommandError::usage(
             "without a terminal, say where the new code goes: `--recovery-file FILE`".to_owned(),
         ));

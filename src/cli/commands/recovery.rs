@@ -35,11 +35,6 @@ enum Command {
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
     let Command::New { recovery_file, dry_run } = &args.command;
-    if *dry_run {
-        cx.open(ui)?;
-        ui.note("would make a new recovery code, and new keys for every profile");
-        return Ok(());
-    }
     if recovery_file.is_none() && !ui.can_ask() {
         return Err(CommandError::usage(
             "without a terminal, say where the code goes: `--recovery-file FILE`".to_owned(),
@@ -47,14 +42,18 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     }
     let opened = cx.open(ui)?;
     let code = RecoveryCode::generate()?;
-    cx.change(ui, &opened, &Change::team("recovery-new", &[]), |tx, signer, now| {
+    cx.change(ui, &opened, &Change::team("recovery-new", &[]).only_tried(*dry_run), |tx, signer, now| {
         team::new_recovery(tx, &code.as_passphrase(), signer, now)?;
         // Last of all that can be refused, and before the vault that needs it exists.
-        if let Some(file) = recovery_file {
+        if let Some(file) = recovery_file.as_ref().filter(|_| !dry_run) {
             recovery_code::write(&code, file)?;
         }
         Ok(Edit::Changed(()))
     })?;
+    if *dry_run {
+        ui.note("would make a new recovery code, and new keys for every profile");
+        return Ok(());
+    }
     recovery_code::hand_out(ui, &code, recovery_file.as_deref());
     Ok(())
 }

@@ -1,4 +1,4 @@
-use vault::{Secret, SecretName};
+use vault::SecretName;
 
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
@@ -31,13 +31,10 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let opened = cx.open(ui)?;
     let (profile, name) = (cx.profile(), &args.name);
     let sections = cx.sections(ui, &opened, std::slice::from_ref(&profile))?;
-    let secret = sections[0].secret(name)?.ok_or_else(|| cx.no_secret(&sections, &profile, name))?;
-    if args.dry_run {
-        check(&secret, args)?;
-        ui.note(&format!("would go back to version {} of {name} in profile {profile}", args.version));
-        return Ok(());
+    if !sections[0].contains(name) {
+        return Err(cx.no_secret(&sections, &profile, name));
     }
-    let mut change = Change::of("restore", &profile, std::slice::from_ref(name));
+    let mut change = Change::of("restore", &profile, std::slice::from_ref(name)).only_tried(args.dry_run);
     change.overrides.extend(args.force.then(|| "force".to_owned()));
     let outcome = cx.change(ui, &opened, &change, |tx, signer, now| {
         let (section, key) = tx.profile(&profile, signer)?;
@@ -46,24 +43,13 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         Ok(if new { Edit::Changed(version) } else { Edit::Unchanged(version) })
     })?;
     ui.note(&match outcome {
+        Edit::Changed(_) if args.dry_run => {
+            format!("would go back to version {} of {name} in profile {profile}", args.version)
+        }
         Edit::Changed(version) => {
             format!("{name} in profile {profile} has the value of version {} again (version {version})", args.version)
         }
         Edit::Unchanged(_) => format!("{name} has this value already; nothing changed"),
     });
     Ok(())
-}
-
-/// What [`vault::restore`] would refuse.
-fn check(secret: &Secret, args: &Args) -> Result<(), vault::Error> {
-    let (name, version) = (args.name.clone(), args.version);
-    if secret.version == version {
-        return Ok(());
-    }
-    let earlier = secret.earlier.iter().find(|earlier| earlier.version == version);
-    match earlier.map(vault::Earlier::unfit) {
-        None => Err(vault::Error::NoVersion { name, version }),
-        Some(Some(why)) if !args.force => Err(vault::Error::Unfit { name, version, why }),
-        Some(_) => Ok(()),
-    }
 }

@@ -30,17 +30,18 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         return Err(cx.no_secret(&sections, &profile, name));
     }
     let list = args.names.iter().map(SecretName::as_str).collect::<Vec<_>>().join(", ");
-    if args.dry_run {
-        ui.note(&format!("would remove {list} from profile {profile}"));
-        return Ok(());
-    }
-    cx.change(ui, &opened, &Change::of("rm", &profile, &args.names), |tx, signer, now| {
+    let change = Change::of("rm", &profile, &args.names).only_tried(args.dry_run);
+    cx.change(ui, &opened, &change, |tx, signer, now| {
         let (section, _) = tx.profile(&profile, signer)?;
         for name in &args.names {
             vault::remove(section, name, &signer.device, now);
         }
         Ok(Edit::Changed(()))
     })?;
+    if args.dry_run {
+        ui.note(&format!("would remove {list} from profile {profile}"));
+        return Ok(());
+    }
     ui.note(&format!("removed {list} from profile {profile}; earlier versions stay readable in git history"));
     Ok(())
 }

@@ -97,6 +97,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         }),
     };
     if args.dry_run {
+        try_it(ui, args, &stages)?;
         say_plan(ui, args, &stages);
         return Ok(());
     }
@@ -153,21 +154,7 @@ fn members(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Result<Me
 /// Up to a verified pending value.
 fn begin(ui: &mut Ui, args: &Args, stages: &Stages<'_>) -> Result<Versions, CommandError> {
     let (_, members) = stages.read(ui)?;
-    let unproven = stages.rotator.is_none() && stages.verifier.is_none();
-    for (name, secret) in &members {
-        if secret.pending.is_some() {
-            return Err(vault::Error::Pending(name.clone()).into());
-        }
-        // Whoever is asked for it would refuse it, and production with it.
-        let provider = secret.provider.as_ref().and_then(|id| provider::by_id(id.as_str()));
-        if let Some(provider) = provider.filter(|_| args.generate.is_some() && unproven) {
-            return Err(CommandError::MadeByProvider { name: name.clone(), provider });
-        }
-        // Providers with two places for keys, and rotators that alternate, take the older one.
-        if stages.rotator.is_some() && secret.to_revoke().next().is_some() {
-            return Err(CommandError::NotRevoked(name.clone()));
-        }
-    }
+    check_begin(args, stages, &members)?;
     let values = match (args.generate, stages.rotator) {
         (None, Some(rotator)) => stages.create(ui, rotator)?,
         (Some(length), _) => {
@@ -183,6 +170,49 @@ fn begin(ui: &mut Ui, args: &Args, stages: &Stages<'_>) -> Result<Versions, Comm
         _ => stages.verify(ui),
     };
     verified.map(|()| sealed).map_err(|error| not_promoted(args, error))
+}
+
+/// That no rotation is under way already.
+fn check_begin(args: &Args, stages: &Stages<'_>, members: &Members) -> Result<(), CommandError> {
+    let unproven = stages.rotator.is_none() && stages.verifier.is_none();
+    for (name, secret) in members {
+        if secret.pending.is_some() {
+            return Err(vault::Error::Pending(name.clone()).into());
+        }
+        // Whoever is asked for it would refuse it, and production with it.
+        let provider = secret.provider.as_ref().and_then(|id| provider::by_id(id.as_str()));
+        if let Some(provider) = provider.filter(|_| args.generate.is_some() && unproven) {
+            return Err(CommandError::MadeByProvider { name: name.clone(), provider });
+        }
+        // Providers with two places for keys, and rotators that alternate, take the older one.
+        if stages.rotator.is_some() && secret.to_revoke().next().is_some() {
+            return Err(CommandError::NotRevoked(name.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// What a rotation would be refused for before anything is run or written.
+fn try_it(ui: &mut Ui, args: &Args, stages: &Stages<'_>) -> Result<(), CommandError> {
+    let (opened, members) = stages.read(ui)?;
+    let replaced = |waits: bool| {
+        let earlier = members.values().flat_map(|secret| &secret.earlier);
+        earlier.filter(|earlier| earlier.stage == Stage::Previous).any(|earlier| !waits || earlier.waits())
+    };
+    if args.resume {
+        pending_versions(&members)?;
+    } else if args.abort {
+        if members.values().all(|secret| secret.pending.is_none()) {
+            return Err(vault::Error::NoPending(args.name.clone()).into());
+        }
+    } else if args.revoke || args.revoked {
+        if !replaced(args.revoke) {
+            return Err(CommandError::NothingToRevoke(args.name.clone()));
+        }
+    } else {
+        check_begin(args, stages, &members)?;
+    }
+    stages.try_to_write(ui, &opened)
 }
 
 /// From a pending value that was left, to a verified one.

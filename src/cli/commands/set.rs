@@ -64,17 +64,8 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     if let Some(created) = args.metadata.created.filter(|created| *created > cx.now()) {
         return Err(CommandError::usage(format!("created in the future: {created}")));
     }
-    if args.dry_run {
-        let what = match (&value, exists) {
-            (None, _) => "change the metadata of",
-            (Some(_), true) => "store a new version of",
-            (Some(_), false) => "add",
-        };
-        ui.note(&format!("would {what} {} in profile {profile}", args.name));
-        return Ok(());
-    }
     let action = if value.is_some() { "set" } else { "metadata" };
-    let mut change = Change::of(action, &profile, std::slice::from_ref(&args.name));
+    let mut change = Change::of(action, &profile, std::slice::from_ref(&args.name)).only_tried(args.dry_run);
     change.overrides = name_overrides(std::iter::once(args.name.as_str()));
     let detected = value.as_ref().and_then(|value| recognise(&args.name, value));
     let outcome = cx.change(ui, &opened, &change, |tx, signer, now| {
@@ -98,6 +89,15 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         let version = secret.version;
         if new || *secret != before { Ok(Edit::Changed((new, version))) } else { Ok(Edit::Unchanged((new, version))) }
     })?;
+    if args.dry_run {
+        let what = match (&value, exists) {
+            (None, _) => "change the metadata of",
+            (Some(_), true) => "store a new version of",
+            (Some(_), false) => "add",
+        };
+        ui.note(&format!("would {what} {} in profile {profile}", args.name));
+        return Ok(());
+    }
     report(ui, args, &profile, &outcome, value.is_some());
     if let Some(detected) = &detected {
         describe(ui, &args.name, detected);

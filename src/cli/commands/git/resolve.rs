@@ -71,6 +71,15 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         None => return Err(CommandError::usage("more than one profile has it: pass `--profile NAME`".to_owned())),
     };
     if args.dry_run {
+        // As below: only the last choice, or a value, needs somebody who may write.
+        if open.len() == 1 || args.source.is_some() {
+            let opened = stopped.open(cx, ui, &plan)?;
+            let actor = cx.actor(ui, &opened)?;
+            if !opened.vault.team().writes(&actor.device, &conflict.profile) {
+                let profile = conflict.profile.clone();
+                return Err(vault::Error::NoWrite { device: actor.device, profile }.into());
+            }
+        }
         let side = match (args.ours, args.theirs) {
             (true, _) => "our side",
             (_, true) => "their side",
@@ -130,6 +139,12 @@ fn team(cx: &Context, ui: &mut Ui, args: &Args, stopped: &mut Stopped) -> Result
         Err(error) => return Err(error.into()),
     }
     let side = if args.theirs { Side::Theirs } else { Side::Ours };
+    if args.dry_run {
+        let adopted = stopped.try_to_adopt(cx, ui, side)?;
+        conflicts::show_adopted(ui, side, &adopted);
+        ui.note(&format!("would settle {TEAM} like that"));
+        return Ok(());
+    }
     let had_code = stopped.ours.team().recovery().is_some() || stopped.theirs.team().recovery().is_some();
     let (actor, adopted) = stopped.adopt(cx, ui, side)?;
     conflicts::show_adopted(ui, side, &adopted);

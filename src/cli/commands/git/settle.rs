@@ -116,6 +116,19 @@ impl Stopped {
         Ok((actor, adopted))
     }
 
+    /// What [`Self::adopt`] would make, which is neither kept nor recorded.
+    pub(super) fn try_to_adopt(&self, cx: &Context, ui: &mut Ui, side: Side) -> Result<Adopted, CommandError> {
+        let (kept, dropped) = match side {
+            Side::Ours => (&self.ours, &self.theirs),
+            Side::Theirs => (&self.theirs, &self.ours),
+        };
+        let opened = cx.open_bytes(ui, self.path.clone(), kept.bytes().to_vec())?;
+        let actor = cx.actor_in_hand(ui, &opened)?;
+        let signer = Signer { device: actor.device.clone(), identity: &*actor.identity };
+        let memory = opened.memory.borrow();
+        Ok(team::adopt(kept, dropped, self.base.as_ref(), &signer, &memory, None, cx.now())?)
+    }
+
     pub(super) fn plan(&self) -> Result<Plan<'_>, MergeError> {
         Plan::new(self.base.as_ref(), &self.ours, &self.theirs, self.sources.how)
     }

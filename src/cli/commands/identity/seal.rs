@@ -36,15 +36,15 @@ pub(crate) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
     let vault_team = opened.vault.team();
     team::check_sealable(vault_team, &actor.device)?;
     let is_admin = vault_team.is_admin(&actor.device);
-    if args.dry_run {
-        let how = if is_admin { "would carry" } else { "would ask an admin to carry" };
-        ui.note(&format!("{how} the identity of {} sealed with six new words", actor.device));
-        return Ok(());
-    }
     if file.is_none() && !ui.can_ask() {
         return Err(CommandError::usage(
             "without a terminal, say where the six words go: `--passphrase-file FILE`".to_owned(),
         ));
+    }
+    if args.dry_run {
+        let how = if is_admin { "would carry" } else { "would ask an admin to carry" };
+        ui.note(&format!("{how} the identity of {} sealed with six new words", actor.device));
+        return Ok(());
     }
     let words = SixWords::generate()?.as_passphrase();
     let sealed = SealedIdentity::seal(identity, &words)?;

@@ -90,11 +90,11 @@ fn join(cx: &Context, ui: &mut Ui, args: &ApproveArgs, opened: &Opened, request:
         ui.note(&format!("  another device of {}, who is in already", request.member));
     }
     ui.note(&format!("  gets       {}", describe(&access)));
+    confirm(ui, args)?;
+    add(cx, ui, opened, &request.member, request.to_device(), &access.to_role(), args.dry_run)?;
     if args.dry_run {
         return Ok(());
     }
-    confirm(ui)?;
-    add(cx, ui, opened, "member-add", &request.member, request.to_device(), &access.to_role())?;
     ui.note(&format!("added {}; commit and push the vault file for them to see it", request.device));
     Ok(())
 }
@@ -113,15 +113,16 @@ fn replace(
     if request.leaked {
         ui.note("  the old identity may be in other hands: what it could read is marked as exposed");
     }
-    if args.dry_run {
-        return Ok(());
-    }
-    confirm(ui)?;
+    confirm(ui, args)?;
     let change = Change::team("identity-rotate", &[request.old.as_str(), request.device.as_str()]);
+    let change = change.only_tried(args.dry_run);
     let edit = cx.change(ui, opened, &change, |tx, signer, now| {
         request.check(tx.team())?;
         Ok(Edit::Changed(team::replace(tx, &request.old, request.to_device(), request.leaked, signer, now)?))
     })?;
+    if args.dry_run {
+        return Ok(());
+    }
     let (Edit::Changed(removal) | Edit::Unchanged(removal)) = edit;
     let report = report(cx, opened, &removal)?;
     ui.note(&format!("{} takes the place of {}; commit and push the vault file", request.device, request.old));
@@ -149,22 +150,22 @@ fn seal(
         request.device
     ));
     team::check_sealable(opened.vault.team(), &request.device)?;
-    if args.dry_run {
-        return Ok(());
-    }
-    confirm(ui)?;
-    let change = Change::team("identity-seal", &[request.device.as_str()]);
+    confirm(ui, args)?;
+    let change = Change::team("identity-seal", &[request.device.as_str()]).only_tried(args.dry_run);
     cx.change(ui, opened, &change, |tx, signer, now| {
         request.check(tx.team())?;
         team::seal(tx, &request.device, request.sealed.clone(), signer, now)?;
         Ok(Edit::Changed(()))
     })?;
+    if args.dry_run {
+        return Ok(());
+    }
     ui.note("carried from now on; commit and push the vault file");
     Ok(())
 }
 
-fn confirm(ui: &mut Ui) -> Result<(), CommandError> {
-    if ui.can_ask() && !ui.confirm("Is this the person, and right?").map_err(CommandError::Terminal)? {
+fn confirm(ui: &mut Ui, args: &ApproveArgs) -> Result<(), CommandError> {
+    if !args.dry_run && ui.can_ask() && !ui.confirm("Is this the person, and right?").map_err(CommandError::Terminal)? {
         return Err(CommandError::NotConfirmed);
     }
     Ok(())
@@ -193,11 +194,11 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
     if args.recipient.is_some() && (asked.admin || !asked.write.is_empty()) {
         return Err(CommandError::usage("a bare recipient has no signing key: it can only read".to_owned()));
     }
+    add(cx, ui, &opened, &args.name, device.clone(), &access.to_role(), args.dry_run)?;
     if args.dry_run {
         ui.note(&format!("would add {} on {}: {}", args.name, device.device, describe(&access)));
         return Ok(());
     }
-    add(cx, ui, &opened, "member-add", &args.name, device.clone(), &access.to_role())?;
     ui.note(&format!("added {} on {}: {}", args.name, device.device, describe(&access)));
     if let Some(identity) = identity {
         ui.note("shown once; set both as secret variables over there:");
@@ -224,12 +225,12 @@ fn add(
     cx: &Context,
     ui: &mut Ui,
     opened: &Opened,
-    action: &'static str,
     member: &MemberName,
     device: NewDevice,
     role: &Role,
+    dry_run: bool,
 ) -> Result<(), CommandError> {
-    let change = Change::team(action, &[member.as_str(), device.device.as_str()]);
+    let change = Change::team("member-add", &[member.as_str(), device.device.as_str()]).only_tried(dry_run);
     cx.change(ui, opened, &change, |tx, signer, now| {
         team::add(tx, member, device, role, signer, now).map_err(|error| cx.name_profiles(opened, error))?;
         Ok(Edit::Changed(()))

@@ -74,16 +74,12 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
             Leaving::Device(device.clone())
         }
     };
-    if args.dry_run {
-        let what = args.device.as_ref().map_or_else(|| args.name.to_string(), ToString::to_string);
-        ui.note(&format!("would remove {what}, make new keys for what they could read, and mark it as exposed"));
-        return Ok(());
-    }
     let code = RecoveryCode::generate()?;
     // A new code only where somebody will see it.
     let can_hand_out = args.recovery_file.is_some() || ui.can_ask();
     let about = args.device.as_ref().map_or(args.name.as_str(), |device| device.as_str());
-    let edit = cx.change(ui, &opened, &Change::team("member-remove", &[about]), |tx, signer, now| {
+    let change = Change::team("member-remove", &[about]).only_tried(args.dry_run);
+    let edit = cx.change(ui, &opened, &change, |tx, signer, now| {
         let own = tx.team().devices().get(&signer.device).map(|device| device.member.clone());
         let is_own = match &leaving {
             Leaving::Member(member) => own.as_ref() == Some(member),
@@ -96,12 +92,16 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
         let new_code = removal.recovery_left && can_hand_out;
         if new_code {
             team::new_recovery(tx, &code.as_passphrase(), signer, now)?;
-            if let Some(file) = &args.recovery_file {
+            if let Some(file) = args.recovery_file.as_ref().filter(|_| !args.dry_run) {
                 recovery_code::write(&code, file)?;
             }
         }
         Ok(Edit::Changed((removal, new_code)))
     })?;
+    if args.dry_run {
+        ui.note(&format!("would remove {about}, make new keys for what they could read, and mark it as exposed"));
+        return Ok(());
+    }
     let (Edit::Changed((removal, new_code)) | Edit::Unchanged((removal, new_code))) = edit;
     let report = report(cx, &opened, &removal)?;
     if args.json {

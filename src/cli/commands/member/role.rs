@@ -46,17 +46,14 @@ pub(super) fn grant(cx: &Context, ui: &mut Ui, args: &GrantArgs) -> Result<(), C
     super::check_member(&opened, &args.name)?;
     args.access.check_profiles(cx, &opened)?;
     let access = args.access.access();
-    if args.dry_run {
-        ui.note(&format!("would give {}: {}", args.name, describe(&access)));
-        return Ok(());
-    }
-    let change = Change::team("grant", &[args.name.as_str()]);
+    let change = Change::team("grant", &[args.name.as_str()]).only_tried(args.dry_run);
     let edit = cx.change(ui, &opened, &change, |tx, signer, now| {
         let changed = team::grant(tx, &args.name, &access, signer, now);
         let changed = changed.map_err(|error| cx.name_profiles(&opened, error))?;
         Ok(if changed { Edit::Changed(()) } else { Edit::Unchanged(()) })
     })?;
     ui.note(&match edit {
+        Edit::Changed(()) if args.dry_run => format!("would give {}: {}", args.name, describe(&access)),
         Edit::Changed(()) => format!("gave {}: {}", args.name, describe(&access)),
         Edit::Unchanged(()) => format!("{} has that already; nothing changed", args.name),
     });
@@ -71,12 +68,8 @@ pub(super) fn revoke(cx: &Context, ui: &mut Ui, args: &RevokeArgs) -> Result<(),
     super::check_member(&opened, &args.name)?;
     args.access.check_profiles(cx, &opened)?;
     let access = args.access.access();
-    if args.dry_run {
-        ui.note(&format!("would take from {}: {}", args.name, describe(&access)));
-        return Ok(());
-    }
     let had_recovery = opened.vault.team().recovery().is_some();
-    let change = Change::team("revoke", &[args.name.as_str()]);
+    let change = Change::team("revoke", &[args.name.as_str()]).only_tried(args.dry_run);
     let edit = cx.change(ui, &opened, &change, |tx, signer, now| {
         let before = tx.team().members().get(&args.name).cloned();
         let rekeyed = team::revoke(tx, &args.name, &access, signer, now);
@@ -87,6 +80,9 @@ pub(super) fn revoke(cx: &Context, ui: &mut Ui, args: &RevokeArgs) -> Result<(),
     })?;
     match edit {
         Edit::Unchanged(_) => ui.note(&format!("{} does not have that; nothing changed", args.name)),
+        Edit::Changed(_) if args.dry_run => {
+            ui.note(&format!("would take from {}: {}", args.name, describe(&access)));
+        }
         Edit::Changed((rekeyed, lost_recovery)) => {
             ui.note(&format!("took from {}: {}", args.name, describe(&access)));
             if !rekeyed.is_empty() {
