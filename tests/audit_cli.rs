@@ -360,6 +360,19 @@ fn git_history_shows_a_tail_that_was_cut() {
     assert!(home.fails(&["audit", "verify", "--against", "no-such-commit"], 2).contains("neither a file"));
 }
 
+/// A state that claims 2^40 records of earlier logs, with a checksum that fits.
+fn with_earlier(state: &[u8]) -> Vec<u8> {
+    let half = state.len() / 2;
+    let mut state = state.to_vec();
+    for slot in state.chunks_mut(half) {
+        let Some(end) = slot.iter().rposition(|byte| *byte == b'}') else { continue };
+        let json = format!("{},\"earlier\":{}}}", String::from_utf8_lossy(&slot[53..end]), 1_u64 << 40);
+        let text = format!("{} {json}", vault::crypto::Hash::of(json.as_bytes()));
+        slot[..text.len()].copy_from_slice(text.as_bytes());
+    }
+    state
+}
+
 #[test]
 fn a_restored_backup_is_told_of_once_and_goes_on() {
     let home = Home::new();
@@ -385,6 +398,15 @@ fn a_restored_backup_is_told_of_once_and_goes_on() {
     assert_eq!(home.run(&["audit", "verify"]).status.code(), Some(1));
     home.set("STRIPE_KEY", "four");
     home.ok(&["audit", "verify"]);
+    // The state beside it has a checksum and no key, so what it says of earlier logs counts for nothing.
+    let home = Home::new();
+    let old = keep(&home);
+    home.set("STRIPE_KEY", "three");
+    for (path, bytes) in &old {
+        fs::write(path, if path.ends_with("laptop.state") { with_earlier(bytes) } else { bytes.clone() }).unwrap();
+    }
+    let output = home.run(&["get", "STRIPE_KEY"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("restored from a backup, or cut"), "{output:?}");
     // Said by hand, it works as well, and then nothing more is said.
     let home = Home::new();
     let old = keep(&home);

@@ -847,6 +847,11 @@ fn a_copied_state_is_noticed_and_goes_its_own_way() {
     let report = verify_place(&other, &expect(&[], &[]), true, true).unwrap();
     assert!(report.is_ok() && report.records == 4, "{report:#?}");
     assert!(report.findings.iter().any(|finding| finding.kind == Kind::BegunAgain));
+    // What the original anchors meanwhile says nothing about the copy.
+    let far = Anchor { head: Head { sequence: 1 << 40, hash: Hash::of(b"original") }, place: "profile dev".into() };
+    let log = Log::new(other.clone(), TIMEOUT).unwrap().on_machine(there);
+    let receipt = { log }.anchored(far).record(&event("exec", Outcome::Done), &origin(), start(), None).unwrap();
+    assert_eq!(receipt.begun, None);
     // In a shared directory both are whole, also when the original's log goes on behind the other's.
     fs::copy(&logs[1].path, one.place.log_path(2)).unwrap();
     let mut log = Log::new(one.place.clone(), TIMEOUT).unwrap().on_machine(here).with_segment_size(1);
@@ -898,6 +903,66 @@ fn a_restored_backup_goes_on_in_a_log_that_says_so() {
     // A later anchor that it does not reach is noticed as well: another machine writes under this name.
     let more = Anchor { head: Head { sequence: 99, ..older.head }, ..older };
     assert!(exec_at(&restored, start(), Some(&more)).begun.is_some());
+}
+
+/// Writes into what the device remembers, as whoever has it can: its checksum has no key.
+fn change_state(place: &Place, change: impl Fn(&mut serde_json::Map<String, serde_json::Value>)) {
+    let path = place.state_directory.join("alice-laptop.state");
+    let mut bytes = fs::read(&path).unwrap();
+    let slot = bytes.len() / 2;
+    for slot in bytes.chunks_mut(slot) {
+        let Some(end) = slot.iter().rposition(|byte| *byte == b'}') else { continue };
+        let mut state: serde_json::Value = serde_json::from_slice(&slot[53..=end]).unwrap();
+        change(state.as_object_mut().unwrap());
+        let json = state.to_string();
+        let text = format!("{} {json}", Hash::of(json.as_bytes()));
+        slot.fill(b' ');
+        slot[..text.len()].copy_from_slice(text.as_bytes());
+    }
+    fs::write(&path, bytes).unwrap();
+}
+
+#[test]
+fn a_restored_backup_is_noticed_whatever_its_state_says() {
+    let mut fixture = Fixture::filled();
+    let backup = scratch();
+    copy(fixture.dir.path(), backup.path());
+    fixture.append().unwrap();
+    let known = anchor(&fixture.lines());
+    let restored = place(backup.path(), b"vault", Some("alice-laptop"));
+    change_state(&restored, |state| drop(state.insert("earlier".into(), (1_u64 << 40).into())));
+    assert_eq!(exec_at(&restored, start(), Some(&known)).begun, Some(Begun::Behind(known.head)));
+    // Begun by hand, the new log does not take it over either.
+    let again = scratch();
+    copy(fixture.dir.path(), again.path());
+    let again = place(again.path(), b"vault", Some("alice-laptop"));
+    change_state(&again, |state| drop(state.insert("earlier".into(), (1_u64 << 40).into())));
+    fs::remove_file(again.log_path(1)).unwrap();
+    Log::new(again.clone(), TIMEOUT).unwrap().begin_again("it is gone", &origin(), start(), None).unwrap();
+    let later = Anchor { head: Head { sequence: known.head.sequence + 1, ..known.head }, ..known.clone() };
+    assert_eq!(exec_at(&again, start(), Some(&known)).begun, None);
+    assert!(exec_at(&again, start(), Some(&later)).begun.is_some());
+    // A number that its own last record does not have.
+    change_state(&restored, |state| drop(state.insert("seq".into(), (1_u64 << 40).into())));
+    let error = Log::new(restored, TIMEOUT).unwrap().anchored(known);
+    let error = { error }.record(&event("exec", Outcome::Done), &origin(), start(), None).unwrap_err();
+    assert!(matches!(error, Error::Tampered { found: Tampering::HeadDiffers { .. }, .. }), "{error}");
+}
+
+#[test]
+fn what_a_log_says_of_earlier_ones_goes_on_in_its_further_files() {
+    let fixture = Fixture::filled();
+    let lost = |sequence| Anchor { head: Head { sequence, hash: Hash::of(b"lost") }, place: "profile dev".into() };
+    assert!(exec_at(&fixture.place, start(), Some(&lost(100))).begun.is_some());
+    for _ in 0..2 {
+        let mut log = Log::new(fixture.place.clone(), TIMEOUT).unwrap().with_segment_size(1);
+        log.record(&event("exec", Outcome::Done), &origin(), start(), None).unwrap();
+    }
+    for moved_away in 1..=3 {
+        fs::remove_file(fixture.place.log_path(moved_away)).unwrap();
+    }
+    assert_eq!(exec_at(&fixture.place, start(), Some(&lost(100))).begun, None);
+    assert!(exec_at(&fixture.place, start(), Some(&lost(101))).begun.is_some());
 }
 
 #[test]

@@ -206,7 +206,7 @@ impl Log {
             file = self.next_segment(&file, &mut state, &occasion)?;
         }
         if state.seq == 0 {
-            let (begin, after) = self.first_record(&mut state);
+            let (begin, after) = self.first_record(&state);
             self.push_key(&mut batch, &mut state, &begin, &occasion, None, after)?;
         } else if !state.certified && certifier.is_some() {
             self.push_certificate(&mut batch, &mut state, &occasion)?;

@@ -51,9 +51,9 @@ pub(super) struct State {
     /// The machine that wrote last, where it has an identity.
     #[serde(default)]
     pub(super) machine: Option<Hash>,
-    /// Records that earlier logs of this device are known to have had, under this name.
-    #[serde(default)]
-    pub(super) earlier: u64,
+    /// Of earlier versions, and not to be believed: what it said is signed in the log now.
+    #[serde(default, rename = "earlier")]
+    _earlier: u64,
     /// The copy that this was read from, which the next write leaves alone.
     #[serde(skip)]
     kept: Option<Kept>,
@@ -89,7 +89,7 @@ impl State {
             epoch_began: now,
             certified: false,
             machine: None,
-            earlier: 0,
+            _earlier: 0,
             kept: None,
         }
     }
@@ -168,9 +168,6 @@ impl State {
         if let Some(machine) = &self.machine {
             json.plain("machine", machine);
         }
-        if self.earlier > 0 {
-            json.number("earlier", self.earlier);
-        }
         let json = json.end();
         let text = format!("{} {json}", Hash::of(json.as_bytes()));
         let mut slot = [b' '; SLOT];
@@ -206,7 +203,6 @@ impl State {
         let record = Record::parse(line)?;
         let hand_over = if record.action == HAND_OVER { Some(record.key?) } else { None };
         self.certified |= record.certificate.is_some();
-        self.earlier = self.earlier.max(record.after.map_or(0, |head| head.sequence));
         self.wrote(line, hand_over, record.at);
         Some(())
     }

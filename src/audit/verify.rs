@@ -186,7 +186,7 @@ fn into_logs(files: FilesOfLog) -> Result<Vec<FilesOfLog>, Error> {
     Ok(logs)
 }
 
-fn first_line(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+pub(super) fn first_line(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     let mut line = Vec::new();
     let mut reader = Reader::new(store::Log::open_read_only(path)?, 0);
     let found = next_line(&mut reader, &mut line).map_err(Error::Read)?;

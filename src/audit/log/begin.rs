@@ -4,9 +4,10 @@ use super::batch::Batch;
 use super::{Begun, Log, Occasion, Receipt};
 use crate::audit::finding::Anchor;
 use crate::audit::keys::{self, Certifier};
-use crate::audit::record::Head;
+use crate::audit::record::{Head, Record};
 use crate::audit::scan::NUMBERS;
 use crate::audit::state::State;
+use crate::audit::verify::first_line;
 use crate::audit::{BEGIN, CERTIFY, Error, Event, HAND_OVER, Origin, Outcome, Tampering};
 use crate::clock::Timestamp;
 use crate::crypto::SigningKey;
@@ -15,11 +16,14 @@ use crate::store;
 /// The reason of a log that begins because the state came from elsewhere.
 const COPIED: &str = "the state of this log was copied from another machine";
 
+/// Before the number of records that earlier logs of this name had, where `after` does not say it.
+const EARLIER: &str = "earlier:";
+
 /// What is known of the logs before the one that begins.
 struct Earlier {
     /// Where the one before ended.
     after: Option<Head>,
-    /// See [`State::earlier`].
+    /// How many records they are known to have had under this name.
     records: u64,
 }
 
@@ -32,9 +36,17 @@ impl Log {
         self.behind(state).filter(|_| state.seq > 0).map(|anchor| Begun::Behind(anchor.head))
     }
 
-    /// The anchor that the log does not reach.
+    /// The anchor that neither the log nor an earlier one reaches. Reads nothing where the log does.
     pub(super) fn behind(&self, state: &State) -> Option<&Anchor> {
-        self.known.as_ref().filter(|anchor| anchor.head.sequence > state.seq.max(state.earlier))
+        let ahead = self.known.as_ref().filter(|anchor| anchor.head.sequence > state.seq)?;
+        Some(ahead).filter(|anchor| anchor.head.sequence > self.earlier(state.generation))
+    }
+
+    /// Records that earlier logs had, as the first line of a file says. It is signed; the
+    /// state is not, and whoever puts an old log back can write into it what they like.
+    fn earlier(&self, generation: u64) -> u64 {
+        let line = first_line(&self.place.log_path(generation)).ok().flatten();
+        line.and_then(|line| Record::parse(&line)).map_or(0, |first| earlier_in(&first))
     }
 
     fn why_behind(&self, state: &State) -> Option<String> {
@@ -57,25 +69,23 @@ impl Log {
         let mut begin = Event::new(BEGIN, Outcome::Done);
         let earlier = match begun {
             Begun::Copied => {
+                // Says by itself that nothing is compared any more.
                 begin.reason = Some(COPIED.to_owned());
-                // The other machine goes on; what it anchors says nothing about this log.
-                Earlier { after: state.last(), records: NUMBERS - 1 }
+                Earlier { after: state.last(), records: 0 }
             }
             Begun::Behind(head) => {
                 begin.reason = self.why_behind(state);
                 Earlier { after: state.last(), records: head.sequence }
             }
         };
-        self.begin_after(state.generation, earlier, &begin, occasion)
+        self.begin_after(state.generation, earlier, begin, occasion)
     }
 
     /// What the first record of a device's first log says, and the head of one that is not here.
-    pub(super) fn first_record(&self, state: &mut State) -> (Event, Option<Head>) {
+    pub(super) fn first_record(&self, state: &State) -> (Event, Option<Head>) {
         let mut begin = Event::new(BEGIN, Outcome::Done);
         begin.reason = self.why_behind(state);
-        let after = self.behind(state).map(|anchor| anchor.head);
-        state.earlier = state.earlier.max(after.map_or(0, |head| head.sequence));
-        (begin, after)
+        (begin, self.behind(state).map(|anchor| anchor.head))
     }
 
     /// Begins a new log after the old one, its state or its key was damaged or
@@ -109,10 +119,9 @@ impl Log {
         let generation = old.as_ref().map_or(0, |state| state.generation);
         let last = old.as_ref().and_then(State::last);
         let known = self.known.as_ref().map(|anchor| anchor.head);
-        let records = old.as_ref().map_or(0, |state| state.earlier.max(state.seq));
-        let records = records.max(known.map_or(0, |head| head.sequence));
+        let records = self.earlier(generation).max(known.map_or(0, |head| head.sequence));
         let earlier = Earlier { after: last.or(known), records };
-        let (state, _) = self.begin_after(generation, earlier, &begin, &occasion)?;
+        let (state, _) = self.begin_after(generation, earlier, begin, &occasion)?;
         Ok(Receipt { head: Head { sequence: state.seq, hash: state.head }, at: now, begun: None })
     }
 
@@ -121,19 +130,21 @@ impl Log {
         &mut self,
         generation: u64,
         earlier: Earlier,
-        begin: &Event,
+        mut begin: Event,
         occasion: &Occasion<'_>,
     ) -> Result<(State, store::Log), Error> {
         let generation = self.next_generation(generation)?;
         let key = SigningKey::generate()?;
         let mut state = State::begin(&self.place, generation, key.public(), occasion.now);
         state.machine = self.machine;
-        state.earlier = earlier.records;
         self.key = Some(key);
         store::create_private_dir_all(&self.place.directory)?;
         let file = store::Log::open(&self.place.log_path(generation), true)?;
         let mut batch = Batch::default();
-        self.push_key(&mut batch, &mut state, begin, occasion, None, earlier.after)?;
+        if earlier.records > earlier.after.map_or(0, |head| head.sequence) {
+            begin.overrides.push(format!("{EARLIER}{}", earlier.records));
+        }
+        self.push_key(&mut batch, &mut state, &begin, occasion, None, earlier.after)?;
         self.write(&file, &batch)?;
         state.size = batch.text.len() as u64;
         file.flush()?;
@@ -169,9 +180,13 @@ impl Log {
         file.flush()?;
         keys::write_key(&self.place.companion("key"), &next)?;
         self.key = Some(next);
+        let mut certify = Event::new(CERTIFY, Outcome::Done);
+        // The file that says it may be moved away.
+        let earlier = self.earlier(state.generation);
+        certify.overrides.extend((earlier > 0).then(|| format!("{EARLIER}{earlier}")));
         state.generation = self.next_generation(state.generation)?;
         let mut batch = Batch::default();
-        self.push_key(&mut batch, state, &Event::new(CERTIFY, Outcome::Done), occasion, None, None)?;
+        self.push_key(&mut batch, state, &certify, occasion, None, None)?;
         let path = self.place.log_path(state.generation);
         store::create_new(&path, batch.text.as_bytes(), store::Mode::Private)?;
         state.size = batch.text.len() as u64;
@@ -193,4 +208,14 @@ impl Log {
         self.key = Some(key);
         Ok(state)
     }
+}
+
+/// What the first record of a file says of earlier logs.
+fn earlier_in(first: &Record) -> u64 {
+    if first.reason.as_deref() == Some(COPIED) {
+        // The other machine goes on; what it anchors says nothing about this log.
+        return NUMBERS - 1;
+    }
+    let said = first.overrides.iter().find_map(|what| what.strip_prefix(EARLIER)?.parse().ok());
+    said.max(first.after.map(|head| head.sequence)).unwrap_or(0)
 }

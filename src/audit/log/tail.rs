@@ -5,6 +5,7 @@ use super::batch::Batch;
 use crate::audit::keys;
 use crate::audit::lines::{Line, Reader, next_line};
 use crate::audit::record::Torn;
+use crate::audit::scan::Fields;
 use crate::audit::state::State;
 use crate::audit::{Error, MAX_LINE, Tampering};
 use crate::crypto::{Hash, Hasher, SigningKey};
@@ -66,7 +67,10 @@ impl Log {
         if state.seq > 0 {
             let length = usize::try_from(state.tail).unwrap_or(MAX_LINE).min(MAX_LINE);
             let line = file.read_from(state.size.saturating_sub(state.tail + 1), length + 1)?;
-            if line.strip_suffix(b"\n").map(Hash::of) != Some(state.head) {
+            let line = line.strip_suffix(b"\n").unwrap_or_default();
+            // Its number too, as anchors are compared with that.
+            let is_last = Hash::of(line) == state.head && Fields::scan(line).is_some_and(|it| it.seq == state.seq);
+            if !is_last {
                 return Err(self.tampered(generation, Tampering::HeadDiffers { sequence: state.seq }));
             }
         }
