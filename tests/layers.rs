@@ -108,6 +108,23 @@ fn only_the_ui_prints() {
     }
 }
 
+/// A program that is started in another way could inherit our credentials.
+#[test]
+fn programs_are_started_in_one_place() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&source, &mut files);
+    let mut starting = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let production = text.split("#[cfg(test)]").next().unwrap().replace("clap::Command::new(", "");
+        if production.contains("Command::new(") {
+            starting.push(file.strip_prefix(&source).unwrap().to_path_buf());
+        }
+    }
+    assert_eq!(starting, [Path::new("cli/program.rs")]);
+}
+
 #[test]
 fn the_table_itself_has_no_cycles() {
     for (position, (module, uses)) in LAYERS.iter().enumerate() {

@@ -14,6 +14,7 @@ use vault::exec::{detached, interrupts};
 use vault::secret_value::SecretValue;
 
 use super::error::CommandError;
+use super::program::command;
 
 /// Most characters of base64 that terminals take (xterm and those modelled on it).
 const MAX_SEQUENCE: usize = 74_994;
@@ -160,9 +161,8 @@ impl Copied {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the command line is where programs are run from")]
-fn command(words: &[&str]) -> Command {
-    let mut command = Command::new(words[0]);
+fn tool(words: &[&str]) -> Command {
+    let mut command = command(words[0]);
     // They stay to hand the clipboard out, and would keep a pipe of ours open.
     command.args(&words[1..]).stdout(Stdio::null()).stderr(Stdio::null());
     command
@@ -174,7 +174,7 @@ fn run(words: &[&str], input: &[u8]) -> Result<(), CommandError> {
     let io = |error: std::io::Error| failed(error.to_string());
     let _held = interrupts::Held::begin();
     let (reader, mut writer) = std::io::pipe().map_err(io)?;
-    let mut child = command(words).stdin(reader).spawn().map_err(io)?;
+    let mut child = tool(words).stdin(reader).spawn().map_err(io)?;
     let written = writer.write_all(input);
     drop(writer);
     let status = child.wait().map_err(io)?;
@@ -188,7 +188,7 @@ fn run(words: &[&str], input: &[u8]) -> Result<(), CommandError> {
 
 /// What a program prints; nothing if it fails.
 fn paste(words: &[&str]) -> Option<SecretValue> {
-    let mut child = command(words).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().ok()?;
+    let mut child = tool(words).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().ok()?;
     let read = super::input::read_bounded(child.stdout.take()?, vault::MAX_VALUE);
     child.wait().ok().filter(std::process::ExitStatus::success)?;
     read.ok().map(SecretValue::new)

@@ -11,6 +11,7 @@ use vault::config::Place;
 use vault::{git as library, store};
 
 use super::error::CommandError;
+use super::program::command;
 use super::ui::Ui;
 
 /// Most commits of a history that are looked through, newest first.
@@ -234,9 +235,8 @@ pub(crate) fn attributes(path: &Path) -> Result<bool, store::Error> {
 
 /// Git in a directory, without prompts, pagers, or hooks of a configuration that the
 /// repository could bring along.
-#[expect(clippy::disallowed_methods, reason = "the command line is where programs are run from")]
 fn git(directory: &Path) -> Command {
-    let mut command = Command::new("git");
+    let mut command = command("git");
     command.arg("-C").arg(directory).args(["--no-pager", "--literal-pathspecs"]);
     command.args(["-c", "core.fsmonitor=false", "-c", "log.showSignature=false"]);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VLT_")) {

@@ -1,7 +1,7 @@
 //! Ways for a reminder to reach a person: standard error, the desktop, a command.
 
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use vault::clock::{Span, Timestamp};
 use vault::rotation::{Item, render};
@@ -9,7 +9,7 @@ use vault::secret_value::SecretValue;
 
 use super::context::Context;
 use super::error::CommandError;
-use super::program::Program;
+use super::program::{Program, command};
 use super::time::local_day;
 use super::ui::Ui;
 
@@ -87,7 +87,6 @@ struct Message<'a> {
 }
 
 /// `notify-send` (Linux) or `osascript` (macOS). Names are shown; no value is known here.
-#[expect(clippy::disallowed_methods, reason = "the command line is where programs are run from")]
 fn desktop(cx: &Context, items: &[&Item], now: Timestamp) -> Result<(), CommandError> {
     let title = match items.len() {
         1 => "vault: a secret needs rotation".to_owned(),
@@ -99,12 +98,12 @@ fn desktop(cx: &Context, items: &[&Item], now: Timestamp) -> Result<(), CommandE
     }
     let body = body.join("\n");
     let mut command = if cfg!(target_os = "macos") {
-        let mut command = Command::new("osascript");
+        let mut command = command("osascript");
         let script = "on run argv\ndisplay notification (item 1 of argv) with title (item 2 of argv)\nend run";
         command.args(["-e", script, &body, &title]);
         command
     } else {
-        let mut command = Command::new("notify-send");
+        let mut command = command("notify-send");
         command.args(["--app-name=vault", "--", &title, &body]);
         // A job of cron has no session; where the one of its user is, is known.
         if cx.variables.xdg_runtime_dir().is_none() {

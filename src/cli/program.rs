@@ -1,5 +1,5 @@
-//! Programs of the user's that take part in a rotation: run by `sh`, with a time limit,
-//! a bound on what they print, and none of our credentials.
+//! The programs that are started, none with our credentials; and those of the user's that
+//! take part in a rotation: run by `sh`, with a time limit and a bound on what they print.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -132,10 +132,16 @@ impl Program<'_> {
 }
 
 /// `sh`, without our credentials in its environment.
-#[expect(clippy::disallowed_methods, reason = "the command line is where programs are run from")]
 pub(crate) fn shell() -> Command {
-    let mut command = Command::new("/bin/sh");
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(credential)) {
+    command("/bin/sh")
+}
+
+/// Any program, without our credentials in its environment. Nothing else starts one
+/// (`tests/layers.rs`), but for `exec`, which becomes it.
+#[expect(clippy::disallowed_methods, reason = "the one place where programs are started")]
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| credential(&name.to_string_lossy())) {
         command.env_remove(name);
     }
     command

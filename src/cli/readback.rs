@@ -2,18 +2,18 @@
 
 use std::io::Write;
 use std::os::fd::AsRawFd;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use vault::config::KeptIn;
 use vault::crypto::{PublicKey, Recipient};
 use vault::secret_value::SecretValue;
 
 use super::error::CommandError;
+use super::program::command;
 
 /// Has a new process of this program read the identity that is kept there, and compares
 /// what it is. With a passphrase, and if `plain`, it opens it as well. The passphrase goes
 /// to it through a pipe.
-#[expect(clippy::disallowed_methods, reason = "the command line is where programs are run from")]
 pub(crate) fn prove(
     place: &KeptIn,
     plain: bool,
@@ -21,7 +21,7 @@ pub(crate) fn prove(
     (recipient, signing_key): &(Recipient, PublicKey),
 ) -> Result<(), CommandError> {
     let program = std::env::current_exe().map_err(|_| CommandError::NotReadBack)?;
-    let mut command = Command::new(program);
+    let mut command = command(program);
     command.args(["identity", "show", "--no-input"]);
     if plain || passphrase.is_some() {
         command.arg("--open");

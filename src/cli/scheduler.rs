@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use vault::rotation::schedule::{self, Job};
 use vault::store;
 
 use super::context::Context;
 use super::error::CommandError;
+use super::program::command;
 use super::ui::Ui;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, serde::Serialize)]
@@ -193,16 +194,14 @@ fn crontab() -> String {
 }
 
 /// Standard output where it succeeded; `None` on the outside if there is no such program.
-#[expect(clippy::disallowed_methods, reason = "the command line is where programs are run from")]
 fn output(program: &str, arguments: &[&str]) -> Option<Option<String>> {
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let output = command(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     Some(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
-#[expect(clippy::disallowed_methods, reason = "the command line is where programs are run from")]
 fn system(program: &str, arguments: &[&str], input: Option<&str>) -> Result<(), CommandError> {
     let failed = |why: String| CommandError::Program { what: format!("{program} {}", arguments.join(" ")), why };
-    let mut command = Command::new(program);
+    let mut command = command(program);
     command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
     match input {
         Some(text) => {

@@ -57,6 +57,25 @@ fn a_value_is_copied_on_record_and_cleared_again() {
 }
 
 #[test]
+fn the_program_of_the_desktop_gets_no_credential_of_ours() {
+    let (world, value) = World::with_secret("A");
+    let (seen, looked) = (world.base().join("seen"), world.base().join("looked"));
+    let look = format!("env >>'{}'; case \"$*\" in *-out*) echo >'{}';; esac", seen.display(), looked.display());
+    let tools = tool(&world, "xclip", &format!("{XCLIP}; {look}"));
+    let identity = String::from_utf8(read(&world.identity_file())).unwrap();
+    let run = copy(&world, &tools, &["A", "--clear-after", "1s"]).env("VLT_IDENTITY", identity);
+    run.env("VLT_PASSPHRASE_FILE", "/nonexistent").env("VLT_COLOUR", "1").output().ok();
+    assert_eq!(read(&clipboard(&world)), value.as_bytes());
+    wait_for("a look at the clipboard", || looked.exists());
+    // To be pasted, and cleared: three runs of it.
+    wait_for("the clipboard to be cleared", || read(&clipboard(&world)).is_empty());
+    let seen = String::from_utf8(read(&seen)).unwrap();
+    assert!(seen.contains("VLT_COLOUR=1") && seen.contains("DISPLAY=:0"), "{seen}");
+    assert!(!seen.contains("VLT_IDENTITY") && !seen.contains("VLT_PASSPHRASE"), "what it got holds a credential");
+    assert!(!seen.contains("AGE-SECRET-KEY"), "what it got holds an identity");
+}
+
+#[test]
 fn what_somebody_else_copied_meanwhile_stays() {
     let (world, _) = World::with_secret("A");
     let looked = world.base().join("looked");

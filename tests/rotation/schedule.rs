@@ -1,6 +1,7 @@
 //! The system's schedulers and the desktop: for real where they run here, else with a
 //! stand-in for the program that would make them take notice.
 
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -276,6 +277,38 @@ fn a_notification_that_hangs_is_ended_and_tried_again() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("did not end within 30s"), "{output:?}");
     std::fs::write(project.path("up"), "").unwrap();
     assert!(run(&project, &["remind", "--notify", "desktop"]).status.success());
+}
+
+#[test]
+fn no_scheduler_and_no_desktop_gets_a_credential_of_ours() {
+    let project = project();
+    let programs = ["systemctl", "crontab", "launchctl", "notify-send"];
+    for program in programs {
+        stand_in(&project, program, &format!("env | sed \"s/^/{program} /\" >> \"$HOME/seen\""));
+    }
+    for arguments in [
+        &["schedule", "install", "--with", "systemd"][..],
+        &["schedule", "install", "--with", "cron"],
+        &["schedule", "install", "--with", "launchd"],
+        &["schedule", "status"],
+        &["remind", "--notify", "desktop"],
+    ] {
+        let path = format!("{}:/usr/bin:/bin", project.path("bin").display());
+        let mut command = project.command(arguments);
+        command.env("PATH", path).env("VLT_IDENTITY", "AGE-SECRET-KEY-1TEST").env("VLT_PASSPHRASE_FILE", "/none");
+        // Also under a name that is no text.
+        command.env(std::ffi::OsStr::from_bytes(b"VLT_PASSPHRASE_\xff"), "/none");
+        let output = command.env("VLT_COLOUR", "1").output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let seen = std::fs::read(project.path("seen")).unwrap();
+    let seen = String::from_utf8_lossy(&seen);
+    for program in programs {
+        assert!(seen.contains(&format!("{program} VLT_COLOUR=1\n")), "{program} did not run: {seen}");
+    }
+    for credential in ["VLT_IDENTITY", "VLT_PASSPHRASE", "AGE-SECRET-KEY"] {
+        assert!(!seen.contains(credential), "{seen}");
+    }
 }
 
 #[test]

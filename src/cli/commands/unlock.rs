@@ -1,7 +1,7 @@
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use vault::clock::Span;
@@ -10,6 +10,7 @@ use vault::{ProfileName, identity, store};
 
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
+use crate::cli::program::command;
 use crate::cli::ui::Ui;
 use crate::cli::unlock;
 
@@ -94,7 +95,6 @@ fn limits(cx: &Context, ui: &mut Ui, opened: &Opened, profiles: &[ProfileName]) 
 }
 
 /// Starts the agent, unless somebody else just did.
-#[expect(clippy::disallowed_methods, reason = "the command line is where programs are run from")]
 fn start(cx: &Context, agent: &Agent) -> Result<(), CommandError> {
     let failed = |reason: &str| identity::Error::from(AgentError::NotStarted { reason: reason.to_owned() });
     let directory: &Path = agent.directory();
@@ -104,7 +104,7 @@ fn start(cx: &Context, agent: &Agent) -> Result<(), CommandError> {
         return Ok(());
     }
     let program = std::env::current_exe().map_err(|_| failed("this program is not found"))?;
-    let mut command = Command::new(program);
+    let mut command = command(program);
     // Nothing of the caller's is kept for hours: no environment, directory or terminal.
     command.arg("agent").arg("--directory").arg(directory).env_clear().current_dir("/");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
