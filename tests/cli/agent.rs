@@ -144,6 +144,27 @@ fn sealed() -> (Unlocked, PathBuf) {
 }
 
 #[test]
+fn what_the_caller_has_open_is_free_when_the_caller_ends() {
+    let world = Unlocked::prepared();
+    let (lock, pipe) = (world.base().join("lock"), world.base().join("pipe"));
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600), 0)
+        .unwrap();
+    let reading = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
+    let mut reader = std::fs::File::from(rustix::fs::open(&pipe, reading, rustix::fs::Mode::empty()).unwrap());
+    // A script that holds a lock, and one end of a pipe under a high number (of bash).
+    let like = world.run(["unlock"]).command();
+    let mut script = Command::new("bash");
+    script.args(["-c", "exec 9>\"$1\" 200>\"$2\"; flock 9; shift 2; \"$@\"", "bash"]).arg(&lock).arg(&pipe);
+    script.arg(like.get_program()).args(like.get_args()).env_clear().current_dir(&world.project);
+    script.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    assert!(script.status().unwrap().success());
+    assert!(world.pid().is_some(), "the agent runs");
+    assert!(Command::new("flock").arg("-n").arg(&lock).arg("true").status().unwrap().success(), "the lock is held");
+    // The end; while somebody has it open for writing it would be `WouldBlock`.
+    assert_eq!(reader.read(&mut [0; 1]).unwrap(), 0);
+}
+
+#[test]
 fn everything_but_the_team_goes_through_it() {
     let world = Unlocked::new(&[]);
     let value = world.value("K");

@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use vault::clock::Span;
+use vault::exec::process::keep_descriptors;
 use vault::identity::agent::{Agent, AgentError, Limit, MAX_PROFILES, MAX_SECONDS};
 use vault::{ProfileName, identity, store};
 
@@ -105,7 +106,8 @@ fn start(cx: &Context, agent: &Agent) -> Result<(), CommandError> {
     }
     let program = std::env::current_exe().map_err(|_| failed("this program is not found"))?;
     let mut command = command(program);
-    // Nothing of the caller's is kept for hours: no environment, directory or terminal.
+    // Nothing of the caller's is kept for hours: no environment, directory, terminal or open file.
+    keep_descriptors();
     command.arg("agent").arg("--directory").arg(directory).env_clear().current_dir("/");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|_| failed("the system does not start it"))?;
