@@ -10,10 +10,10 @@ use vault::clock::Timestamp;
 use vault::crypto::IdentityKey;
 use vault::merge::{Choice, Choices, Conflict, How, Item, Merge, MergeError, Plan, Side, Why};
 use vault::secret_value::SecretValue;
-use vault::team::{self, Leaving};
+use vault::team::{self, Adopted, Leaving};
 use vault::{
-    Action, DeviceName, Exposure, Founder, Memory, NewDevice, ProfileName, Role, SecretName, Signer, Transaction,
-    Value, Vault, found, remove, store_value,
+    Action, DeviceName, Exposure, Founder, Memory, NewDevice, PinError, ProfileName, Role, SecretName, Signer,
+    Transaction, Value, Vault, found, remove, store_value,
 };
 
 const ALICE: usize = 0;
@@ -69,12 +69,21 @@ impl Crew {
     }
 
     fn edit(&self, who: usize, from: &Vault, edit: impl FnOnce(&mut Transaction, &Signer<'_>)) -> Vault {
+        self.edit_as(&self.signer(who), from, edit)
+    }
+
+    fn edit_as(&self, signer: &Signer<'_>, from: &Vault, edit: impl FnOnce(&mut Transaction, &Signer<'_>)) -> Vault {
         let file = self.directory.path().join("vault.toml");
         std::fs::write(&file, from.bytes()).unwrap();
-        let signer = self.signer(who);
         let mut tx = Transaction::begin(&file, &[], Duration::from_secs(5)).unwrap();
-        edit(&mut tx, &signer);
-        tx.commit(&signer, &Memory::new(from.id()), None, at(10)).unwrap()
+        edit(&mut tx, signer);
+        tx.commit(signer, &Memory::new(from.id()), None, at(10)).unwrap()
+    }
+
+    /// Keeps `kept` and makes again what Alice can answer for of the other log.
+    fn adopt(&self, kept: &Vault, dropped: &Vault) -> Adopted {
+        let memory = Memory::new(kept.id());
+        team::adopt(kept, dropped, Some(&self.base), &self.signer(ALICE), &memory, None, at(15)).unwrap()
     }
 
     fn merge(&self, plan: &Plan<'_>, choices: &Choices) -> Result<Merge, Vec<Conflict>> {
@@ -254,7 +263,7 @@ fn older_sides_are_no_changes_except_where_a_commit_is_picked_onto_one() {
 }
 
 #[test]
-fn an_ancestor_of_a_former_writer_says_nothing_where_commits_are_applied() {
+fn an_ancestor_of_a_former_writer_removes_nothing_without_a_person() {
     let crew = Crew::new(&writer());
     let signed_by_bob = crew.edit(BOB, &crew.base, |tx, signer| set(tx, signer, "BAIT", "b"));
     // Without BAIT, signed by alice and as new as bob's by its clock.
@@ -264,13 +273,17 @@ fn an_ancestor_of_a_former_writer_says_nothing_where_commits_are_applied() {
     let ours = crew.edit(ALICE, &signed_by_bob, |tx, signer| {
         team::remove(tx, &Leaving::Member("bob".parse().unwrap()), signer, at(6)).unwrap();
     });
-    let gone = |how| {
+    for how in [How::Merge, How::Pick, How::Rebase] {
         let plan = Plan::new(Some(&signed_by_bob), &ours, &theirs, how).unwrap();
-        let merge = crew.merge(&plan, &Choices::new()).ok().unwrap();
-        !crew.sign(&plan, merge).unwrap().section(&default()).unwrap().contains(&name("BAIT"))
-    };
-    assert!(gone(How::Merge), "removed on one side, unchanged on the other");
-    assert!(!gone(How::Pick) && !gone(How::Rebase), "nothing is removed on a former writer's word");
+        let open = crew.merge(&plan, &Choices::new()).err().unwrap();
+        let open: Vec<_> = open.iter().map(|conflict| (&conflict.item, &conflict.why)).collect();
+        assert_eq!(open, [(&Item::Secret(name("BAIT")), &Why::Removed(Side::Theirs))]);
+        for (side, stays) in [(Side::Ours, true), (Side::Theirs, false)] {
+            let choices = Choices::from([((default(), Item::Secret(name("BAIT"))), Choice::Take(side))]);
+            let merged = crew.sign(&plan, crew.merge(&plan, &choices).ok().unwrap()).unwrap();
+            assert_eq!(merged.section(&default()).unwrap().contains(&name("BAIT")), stays);
+        }
+    }
 }
 
 #[test]
@@ -341,4 +354,108 @@ fn the_policy_of_a_profile_is_merged_by_field() {
     let theirs = crew.edit(BOB, &crew.base, keep(6));
     let conflict = crew.conflict(&ours, &theirs, How::Merge);
     assert_eq!((conflict.item, conflict.why), (Item::Policy, Why::Fields(vec!["keep"])));
+}
+
+fn enter(tx: &mut Transaction, member: &str, device: &str, identity: &IdentityKey, role: &Role, signer: &Signer<'_>) {
+    let device = NewDevice {
+        device: device.parse().unwrap(),
+        recipient: identity.recipient(),
+        signing_key: Some(identity.signing_key().public()),
+    };
+    team::add(tx, &member.parse().unwrap(), device, role, signer, at(6)).unwrap();
+}
+
+fn leave(tx: &mut Transaction, member: &str, signer: &Signer<'_>) {
+    team::remove(tx, &Leaving::Member(member.parse().unwrap()), signer, at(6)).unwrap();
+}
+
+fn members(vault: &Vault) -> String {
+    vault.team().members().keys().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// Bob was an admin and is gone, Carol came after him. Gives that vault and her identity.
+fn after_bob(crew: &Crew) -> (Vault, IdentityKey) {
+    let carol = IdentityKey::generate().unwrap();
+    let left = crew.edit(ALICE, &crew.base, |tx, signer| leave(tx, "bob", signer));
+    let vault = crew.edit(ALICE, &left, |tx, signer| enter(tx, "carol", "carol-pc", &carol, &admin(), signer));
+    (vault, carol)
+}
+
+#[test]
+fn the_name_of_a_device_is_nobody_on_another_log() {
+    let crew = Crew::new(&admin());
+    let (main, _) = after_bob(&crew);
+    // Bob goes on from where he was admin, and gives the name of a later admin to a key of his.
+    let key = IdentityKey::generate().unwrap();
+    let fork = crew.edit(BOB, &crew.base, |tx, signer| enter(tx, "zed", "carol-pc", &key, &admin(), signer));
+    let zed = Signer { device: "carol-pc".parse().unwrap(), identity: &key };
+    let eve = IdentityKey::generate().unwrap();
+    let fork = crew.edit_as(&zed, &fork, |tx, signer| {
+        enter(tx, "eve", "eve-pc", &eve, &admin(), signer);
+        set(tx, signer, "BAIT", "of eve");
+    });
+    // A device that saw who is admin does not take that log for an adoption of the one it knows.
+    let forged = crew.edit_as(&zed, &fork, |tx, signer| {
+        leave(tx, "bob", signer);
+        let action = Action::Adopt { head: main.team().head(), members: Vec::new(), devices: Vec::new() };
+        tx.change_team(action, &BTreeSet::new(), None, signer, at(7)).unwrap();
+    });
+    let mut memory = Memory::new(main.id());
+    memory.learn(&main, &[], &[]);
+    assert!(matches!(memory.compare(&forged, &[]), Err(PinError::Adopt(_))));
+    assert!(!forged.team().follows(main.team()));
+    // Nor does an admin who takes that log over answer for what was done there in Carol's name.
+    let adopted = crew.adopt(&main, &fork);
+    assert_eq!(members(&adopted.vault), "alice carol");
+    assert_eq!(adopted.left.len(), 2, "{:?}", adopted.left);
+    // And what the key stored under that name is taken over by nobody without a person.
+    let plan = Plan::new(Some(&crew.base), &adopted.vault, &fork, How::Merge).unwrap();
+    let open = crew.merge(&plan, &Choices::new()).err().unwrap();
+    let why = Why::FormerSigner(Side::Theirs, "carol-pc".parse().unwrap());
+    assert_eq!(
+        open.iter().map(|open| (&open.item, &open.why)).collect::<Vec<_>>(),
+        [(&Item::Secret(name("BAIT")), &why)]
+    );
+}
+
+#[test]
+fn a_recovery_device_that_was_set_there_answers_for_nothing() {
+    let crew = Crew::new(&admin());
+    let main = crew.edit(ALICE, &crew.base, |tx, signer| leave(tx, "bob", signer));
+    let (recovery, phone) = (IdentityKey::generate().unwrap(), IdentityKey::generate().unwrap());
+    let fork = crew.edit(BOB, &crew.base, |tx, signer| {
+        let sealed = vault::crypto::SealedIdentity::seal(&recovery, &SecretValue::from(b"code".as_slice())).unwrap();
+        let set =
+            vault::Recovery { recipient: recovery.recipient(), signing_key: recovery.signing_key().public(), sealed };
+        tx.change_team(Action::Recovery { set: Some(set) }, &BTreeSet::new(), None, signer, at(6)).unwrap();
+    });
+    let signer = Signer { device: DeviceName::recovery(), identity: &recovery };
+    let fork = crew.edit_as(&signer, &fork, |tx, signer| enter(tx, "alice", "alice-phone", &phone, &admin(), signer));
+    let adopted = crew.adopt(&main, &fork);
+    assert_eq!(adopted.vault.team().devices().values().filter(|device| device.active).count(), 1);
+    assert!(adopted.vault.team().recovery().is_none());
+}
+
+#[test]
+fn a_role_that_a_former_admin_gave_is_not_given_again() {
+    let crew = Crew::new(&admin());
+    let (carol, dave) = (IdentityKey::generate().unwrap(), IdentityKey::generate().unwrap());
+    let reader = Role { read: vec![default()], ..Role::default() };
+    let main = crew.edit(ALICE, &crew.base, |tx, signer| leave(tx, "bob", signer));
+    let main = crew.edit(ALICE, &main, |tx, signer| enter(tx, "dave", "dave-pc", &dave, &reader, signer));
+    let fork = crew.edit(ALICE, &crew.base, |tx, signer| enter(tx, "carol", "carol-pc", &carol, &reader, signer));
+    let fork = crew.edit(BOB, &fork, |tx, signer| {
+        team::set_role(tx, &"carol".parse().unwrap(), &admin(), signer, at(7)).unwrap();
+        enter(tx, "dave", "other-pc", &IdentityKey::generate().unwrap(), &admin(), signer);
+        // That he adopted the log of now makes it no common ground.
+        let action = Action::Adopt { head: main.team().head(), members: Vec::new(), devices: Vec::new() };
+        tx.change_team(action, &BTreeSet::new(), None, signer, at(7)).unwrap();
+    });
+    let adopted = crew.adopt(&main, &fork);
+    let team = adopted.vault.team();
+    assert_eq!(members(&adopted.vault), "alice carol dave");
+    for (member, role) in team.members().iter().filter(|(member, _)| member.as_str() != "alice") {
+        assert!(!role.admin, "{member}");
+    }
+    assert!(!team.devices().contains_key("other-pc"));
 }

@@ -49,21 +49,52 @@ pub fn adopt(
     let known = |hash: &Hash| here.hashes().contains(hash) || here.adopters(hash).next().is_some();
     let parted = there.hashes().iter().rposition(known).map_or(0, |at| at + 1);
     let before = dropped.team_after(parted);
-    // And it may have adopted part of this one.
-    let adopted = here.hashes().iter().rposition(|hash| there.adopters(hash).next().is_some());
+    // And it may have adopted part of this one; who is no admin here cannot have said so.
+    let adopted = here.hashes().iter().rposition(|hash| is_adopted_by_admin(there, hash, here));
     let adopted = adopted.map(|at| kept.team_after(at + 1));
     let tx = Transaction::draft(Vault::read(kept.bytes().to_vec(), here.hashes())?);
-    let mut sides = Sides { tx, kept, dropped, base, before, adopted, signer, now, made: Vec::new(), left: Vec::new() };
+    let changes = judge(kept, dropped, &before, parted);
+    let (made, left) = (Vec::new(), Vec::new());
+    let mut sides = Sides { tx, kept, dropped, base, before, adopted, changes, signer, now, made, left };
     sides.take_over_removals(parted)?;
-    for change in dropped.changes().skip(parted) {
-        sides.make_again(&change)?;
+    for at in 0..sides.changes.len() {
+        sides.make_again(at)?;
     }
-    sides.merge_roles(parted)?;
-    sides.merge_parents(parted)?;
-    sides.merge_recovery(parted)?;
+    sides.merge_roles()?;
+    sides.merge_parents()?;
+    sides.merge_recovery()?;
     sides.shut_out_strangers(parted)?;
     let Sides { tx, made, left, .. } = sides;
     Ok(Adopted { vault: tx.sign(signer, memory, audit, now)?, made, left })
+}
+
+/// True if an admin of the kept side adopted that head in the other log.
+fn is_adopted_by_admin(there: &Team, head: &Hash, here: &Team) -> bool {
+    there.adopters(head).any(|(device, key)| here.is_admin_with(device, key))
+}
+
+/// A change that only the log that is merged away has.
+struct Judged {
+    change: Change,
+    /// Whether the one who signed it is an admin on the side that is kept: what somebody did
+    /// after they had lost the right is not done again in the name of somebody who has it.
+    by_admin: bool,
+}
+
+/// The changes of the other log since the two parted. A name there can be given to another
+/// key than here, so it is the keys that are compared; and whoever may set a recovery device
+/// there can sign as it, so it counts as the one that is here and that nobody replaced there.
+fn judge(kept: &Vault, dropped: &Vault, before: &Team, parted: usize) -> Vec<Judged> {
+    let (here, there) = (kept.team(), dropped.team());
+    let recovery = |team: &Team| team.recovery().map(|recovery| recovery.signing_key);
+    let mut is_ours = recovery(here).is_some() && recovery(here) == recovery(before);
+    let judged = dropped.changes().skip(parted).map(|change| {
+        let key = there.devices().get(&change.by).and_then(|device| device.signing_key);
+        let by_admin = if change.by.is_recovery() { is_ours } else { here.is_admin_with(&change.by, key) };
+        is_ours &= !matches!(change.action, Action::Recovery { .. });
+        Judged { change, by_admin }
+    });
+    judged.collect()
 }
 
 struct Sides<'a> {
@@ -76,6 +107,7 @@ struct Sides<'a> {
     /// The latest team of the kept log that the dropped one has adopted: what was decided up
     /// to there stands in both, and what was taken back since is not given again.
     adopted: Option<Team>,
+    changes: Vec<Judged>,
     signer: &'a Signer<'a>,
     now: Timestamp,
     made: Vec<Action>,
@@ -101,14 +133,10 @@ impl Sides<'_> {
         self.adopted.as_ref().unwrap_or(&self.before)
     }
 
-    /// True if the one who signed a change there is an admin here: what somebody did after
-    /// they had lost the right is not done again in the name of somebody who has it.
-    fn is_by_admin(&self, change: &Change) -> bool {
-        let recipient = |team: &Team| team.recovery().map(|recovery| recovery.recipient.clone());
-        if change.by.is_recovery() {
-            return recipient(self.kept.team()) == recipient(&self.before);
-        }
-        self.kept.team().is_admin(&change.by)
+    /// True if somebody who is no admin here made such a change there: then what came of it
+    /// in the end may be theirs.
+    fn others_made(&self, such: impl Fn(&Action) -> bool) -> bool {
+        self.changes.iter().any(|judged| !judged.by_admin && such(&judged.change.action))
     }
 
     /// The adoption: every head of the other log is named, so that a device that saw any of
@@ -116,7 +144,8 @@ impl Sides<'_> {
     fn take_over_removals(&mut self, parted: usize) -> Result<(), Error> {
         let (here, there) = (self.kept.team(), self.dropped.team());
         let is_known = |head: &Hash| here.hashes().contains(head) || here.adopters(head).next().is_some();
-        let earlier: Vec<Hash> = there.adopted().filter(|head| !is_known(head)).copied().collect();
+        let is_meant = |head: &&Hash| !is_known(head) && is_adopted_by_admin(there, head, here);
+        let earlier: Vec<Hash> = there.adopted().filter(is_meant).copied().collect();
         let (head, heads) =
             there.hashes()[parted..].split_last().ok_or(Error::NotAllowed("the other team log is no other"))?;
         for head in earlier.iter().chain(heads) {
@@ -167,32 +196,38 @@ impl Sides<'_> {
         Ok(())
     }
 
-    fn make_again(&mut self, change: &Change) -> Result<(), Error> {
+    fn make_again(&mut self, at: usize) -> Result<(), Error> {
         let there = self.dropped.team();
-        match &change.action {
+        let Judged { by_admin, change: Change { action, .. } } = &self.changes[at];
+        let (by_admin, action) = (*by_admin, action.clone());
+        match &action {
             Action::AddMember { member, device, .. } | Action::AddDevice { member, device }
                 if there.devices().get(&device.device).is_some_and(|device| device.active) =>
             {
-                self.enter(change, member, device)?;
+                self.enter(&action, by_admin, member, device)?;
             }
-            Action::AddProfile { profile, .. } => {
+            Action::AddProfile { profile, extends } => {
                 let used = self.tx.team().profile_name_used(profile);
                 let Some(state) = there.profiles().get(profile).filter(|_| !used) else { return Ok(()) };
-                if !self.is_by_admin(change) {
-                    self.left.push((change.action.clone(), GONE));
+                if !by_admin {
+                    self.left.push((action, GONE));
                     return Ok(());
                 }
-                let extends = self.existing(&state.extends);
+                let mut parents = self.existing(&state.extends);
+                if self.others_made(|action| matches!(action, Action::SetProfile { profile: p, .. } if p == profile)) {
+                    parents.retain(|parent| extends.contains(parent));
+                }
+                let extends = parents;
                 self.change(Action::AddProfile { profile: profile.clone(), extends })?;
             }
             Action::RemoveProfile { profile } if self.tx.team().profiles().contains_key(profile) => {
                 let digest = |vault: &Vault| vault.section(profile).ok().map(|section| section.digest());
-                if !self.is_by_admin(change) {
-                    self.left.push((change.action.clone(), GONE));
+                if !by_admin {
+                    self.left.push((action, GONE));
                 } else if self.base.and_then(digest) == digest(self.kept) {
-                    self.change(change.action.clone())?;
+                    self.change(action)?;
                 } else {
-                    self.left.push((change.action.clone(), BOTH));
+                    self.left.push((action, BOTH));
                 }
             }
             Action::SealIdentity { device, .. } => {
@@ -200,10 +235,10 @@ impl Sides<'_> {
                 if of(there).is_none() || of(there) != of(self.tx.team()) {
                     return Ok(());
                 }
-                if self.is_by_admin(change) {
-                    self.change(change.action.clone())?;
+                if by_admin {
+                    self.change(action)?;
                 } else {
-                    self.left.push((change.action.clone(), GONE));
+                    self.left.push((action, GONE));
                 }
             }
             // Removals and keys are taken over by the adoption, the others as states.
@@ -213,17 +248,23 @@ impl Sides<'_> {
     }
 
     /// A member or a device of one, added there.
-    fn enter(&mut self, change: &Change, member: &MemberName, device: &NewDevice) -> Result<(), Error> {
+    fn enter(&mut self, action: &Action, by_admin: bool, member: &MemberName, device: &NewDevice) -> Result<(), Error> {
         let here = self.tx.team();
         if let Some(known) = here.devices().get(&device.device) {
             if known.recipient != device.recipient {
-                self.left.push((change.action.clone(), "that device's name is taken on the side that is kept"));
+                self.left.push((action.clone(), "that device's name is taken on the side that is kept"));
             }
             return Ok(());
         }
         let is_member = here.members().contains_key(member);
         let made_here = self.made.iter().any(|made| matches!(made, Action::AddMember { member: m, .. } if m == member));
-        let why = if !self.is_by_admin(change) {
+        // The device that somebody came with may be another one, and who let them in somebody else.
+        let entered = self.changes.iter().find_map(|judged| match &judged.change.action {
+            Action::AddMember { member: added, role, .. } if added == member => Some((role, judged.by_admin)),
+            _ => None,
+        });
+        let let_in_by_admin = is_member || entered.is_some_and(|(_, by_admin)| by_admin);
+        let why = if !by_admin || !let_in_by_admin {
             Some(GONE)
         } else if here.former_members().contains(member) {
             Some("that member left on the side that is kept")
@@ -234,14 +275,18 @@ impl Sides<'_> {
             None
         };
         if let Some(why) = why {
-            self.left.push((change.action.clone(), why));
+            self.left.push((action.clone(), why));
             return Ok(());
         }
         let device = device.clone();
         let action = if is_member {
             Action::AddDevice { member: member.clone(), device }
         } else {
-            let role = self.dropped.team().members().get(member).cloned().unwrap_or_default();
+            let mut role = self.dropped.team().members().get(member).cloned().unwrap_or_default();
+            if self.others_made(|action| matches!(action, Action::SetRole { member: m, .. } if m == member)) {
+                let given = entered.map(|(role, _)| Access::of(role)).unwrap_or_default();
+                role = both(&Access::of(&role), &given).to_role();
+            }
             let role = Role { admin: role.admin, read: self.existing(&role.read), write: self.existing(&role.write) };
             Action::AddMember { member: member.clone(), device, role }
         };
@@ -266,14 +311,11 @@ impl Sides<'_> {
 
     /// Each right as the side has it that changed it. Where both did they agree: a right
     /// is there or it is not.
-    fn merge_roles(&mut self, parted: usize) -> Result<(), Error> {
-        let doubted: BTreeSet<MemberName> = self
-            .dropped
-            .changes()
-            .skip(parted)
-            .filter(|change| !self.is_by_admin(change))
-            .filter_map(|change| match change.action {
-                Action::SetRole { member, .. } => Some(member),
+    fn merge_roles(&mut self) -> Result<(), Error> {
+        let others = self.changes.iter().filter(|judged| !judged.by_admin);
+        let doubted: BTreeSet<MemberName> = others
+            .filter_map(|judged| match &judged.change.action {
+                Action::SetRole { member, .. } | Action::AddMember { member, .. } => Some(member.clone()),
                 _ => None,
             })
             .collect();
@@ -300,19 +342,23 @@ impl Sides<'_> {
         Ok(())
     }
 
-    fn merge_parents(&mut self, parted: usize) -> Result<(), Error> {
-        for change in self.dropped.changes().skip(parted) {
-            let Action::SetProfile { profile, .. } = &change.action else { continue };
+    fn merge_parents(&mut self) -> Result<(), Error> {
+        let set = |judged: &Judged| match &judged.change.action {
+            Action::SetProfile { profile, .. } => Some(profile.clone()),
+            _ => None,
+        };
+        let profiles: BTreeSet<ProfileName> = self.changes.iter().filter_map(set).collect();
+        for profile in &profiles {
             let extends = |team: &Team| team.profiles().get(profile).map(|state| state.extends.clone());
             let (before, here, there) = (extends(self.common()), extends(self.tx.team()), extends(self.dropped.team()));
             let Some(there) = there.filter(|there| ![&here, &before].contains(&&Some(there.clone()))) else {
                 continue;
             };
             let action = Action::SetProfile { profile: profile.clone(), extends: self.existing(&there) };
-            if here.is_none() || self.made.contains(&action) {
+            if here.is_none() {
                 continue;
             }
-            if !self.is_by_admin(&change) {
+            if self.others_made(|action| matches!(action, Action::SetProfile { profile: p, .. } if p == profile)) {
                 self.left.push((action, GONE));
             } else if here == before {
                 self.change(action)?;
@@ -325,7 +371,7 @@ impl Sides<'_> {
 
     /// The recovery code that was set there, unless one was set here, or an admin left here
     /// who may know it.
-    fn merge_recovery(&mut self, parted: usize) -> Result<(), Error> {
+    fn merge_recovery(&mut self) -> Result<(), Error> {
         let key = |set: Option<&Recovery>| set.map(|recovery| recovery.recipient.clone());
         let (before, there) = (key(self.common().recovery()), self.dropped.team().recovery());
         if key(there) == before || key(there) == key(self.tx.team().recovery()) {
@@ -336,11 +382,7 @@ impl Sides<'_> {
             team.devices().keys().filter(|device| team.is_admin(device)).cloned().collect()
         };
         let lost_admin = !admins(&self.before).is_subset(&admins(self.kept.team()));
-        let set_by_others = self
-            .dropped
-            .changes()
-            .skip(parted)
-            .any(|change| matches!(change.action, Action::Recovery { .. }) && !self.is_by_admin(&change));
+        let set_by_others = self.others_made(|action| matches!(action, Action::Recovery { .. }));
         if lost_admin {
             self.left.push((action, "an admin left the side that is kept"));
         } else if key(self.kept.team().recovery()) != before {

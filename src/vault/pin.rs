@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::crypto::Hash;
+use crate::crypto::{Hash, PublicKey};
 use crate::store;
 
 use super::Vault;
@@ -146,7 +146,10 @@ pub struct Memory {
     chain: Vec<Hash>,
     /// Who may write each profile at the head seen.
     writers: BTreeMap<ProfileName, BTreeSet<DeviceName>>,
-    admins: BTreeSet<DeviceName>,
+    /// What each admin's device signs with at the head seen, and the recovery device: on
+    /// another log their names can be somebody else's.
+    #[serde(default)]
+    keys: BTreeMap<DeviceName, String>,
     former_members: BTreeSet<MemberName>,
     former_devices: BTreeSet<DeviceName>,
     profiles: BTreeMap<ProfileName, Seen>,
@@ -177,7 +180,7 @@ impl Memory {
             id,
             chain: Vec::new(),
             writers: BTreeMap::new(),
-            admins: BTreeSet::new(),
+            keys: BTreeMap::new(),
             former_members: BTreeSet::new(),
             former_devices: BTreeSet::new(),
             profiles: BTreeMap::new(),
@@ -278,7 +281,7 @@ impl Memory {
                 .map(|(device, _)| device.clone())
                 .collect();
             let ahead = clock.iter().any(|(device, count)| seen.clock.get(device).is_none_or(|seen| seen < count));
-            if team_behind && ahead && self.writers.get(section.name()).is_none_or(|writers| !writers.contains(by)) {
+            if team_behind && ahead && !self.writes(vault, section) {
                 return Err(Error::FormerSigner { profile: section.name().clone(), by: by.clone() });
             }
             let profile = section.name().clone();
@@ -303,8 +306,24 @@ impl Memory {
         if shared == team.hashes().len() || self.adopted.contains(&team.head()) {
             return self.chain.len() - shared;
         }
-        let adopted = |seen: &Hash| team.adopters(seen).any(|device| self.admins.contains(device));
+        let adopted = |seen: &Hash| team.adopters(seen).any(|(device, key)| self.is_key_of(device, key));
         self.chain[shared..].iter().rev().position(adopted).unwrap_or(0)
+    }
+
+    /// True if that is what the admin's device, or recovery, signs with at the head seen.
+    fn is_key_of(&self, device: &DeviceName, key: Option<PublicKey>) -> bool {
+        key.is_some_and(|key| self.keys.get(device).is_some_and(|seen| *seen == key.to_string()))
+    }
+
+    /// True if whoever signed a section of an older file may write it at the head seen. Where
+    /// the file's log is not the beginning of the one seen, only who was there before they parted.
+    fn writes(&self, vault: &Vault, section: &Section<'_>) -> bool {
+        let by = &section.signature().by;
+        let key = vault.team().signing_key(by);
+        let shared = self.chain.iter().zip(vault.team().hashes()).take_while(|(seen, here)| seen == here).count();
+        self.writers.get(section.name()).is_some_and(|writers| writers.contains(by))
+            && (!by.is_recovery() || self.is_key_of(by, key))
+            && (shared == vault.team().hashes().len() || vault.team_after(shared).signing_key(by) == key)
     }
 
     /// The file's chain is not the one seen: it must have adopted the head seen,
@@ -314,7 +333,7 @@ impl Memory {
         if team.adopters(head).next().is_none() {
             return Err(Error::Fork);
         }
-        if !team.adopters(head).any(|device| self.admins.contains(device)) {
+        if !team.adopters(head).any(|(device, key)| self.is_key_of(device, key)) {
             return Err(Error::Adopt("its signer was no admin there"));
         }
         let member_is_back = self.former_members.iter().any(|member| team.members().contains_key(member));
@@ -330,7 +349,9 @@ impl Memory {
     pub fn learn(&mut self, vault: &Vault, sections: &[&Section<'_>], given: &[Warning]) -> bool {
         let before = self.clone();
         let team = vault.team();
-        if self.changes_missing(team) == 0 && self.chain != team.hashes() {
+        // Memories from before they had keys get them from the log they know.
+        let incomplete = self.keys.is_empty() && self.chain == team.hashes();
+        if incomplete || (self.changes_missing(team) == 0 && self.chain != team.hashes()) {
             self.take_team(team);
         }
         for section in sections {
@@ -394,7 +415,9 @@ impl Memory {
             .map(|profile| (profile.clone(), devices().filter(|d| team.writes(d, profile)).cloned().collect()))
             .collect();
         self.adopted = team.adopted().copied().collect();
-        self.admins = team.devices().keys().filter(|device| team.is_admin(device)).cloned().collect();
+        let signs = |device: &&DeviceName| device.is_recovery() || team.is_admin(device);
+        let keys = devices().filter(signs).filter_map(|device| Some((device.clone(), team.signing_key(device)?)));
+        self.keys = keys.map(|(device, key)| (device, key.to_string())).collect();
         self.former_members = team.former_members().clone();
         self.former_devices =
             team.devices().iter().filter(|(_, device)| !device.active).map(|(name, _)| name.clone()).collect();

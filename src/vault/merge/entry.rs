@@ -79,12 +79,13 @@ fn present_on(
     side: Side,
     now: Timestamp,
 ) -> Result<Entry, MergeError> {
-    let (Some(secret), Some(base)) = (question.side(side), question.base) else {
-        return one_side(scene, keys, question, side, now);
-    };
-    // That it was exposed in the meantime goes to the tombstone.
-    if same(secret, scene.key(side), base, scene.base_key(), true) {
-        return Ok(Entry::Gone);
+    match (question.side(side), question.base) {
+        // That it was exposed in the meantime goes to the tombstone.
+        (Some(secret), Some(base)) if same(secret, scene.key(side), base, scene.base_key(), true) => {
+            return Ok(Entry::Gone);
+        }
+        (Some(_), None) if !scene.is_doubted(question.name) => return one_side(scene, keys, question, side, now),
+        _ => {}
     }
     match question.prefer() {
         None => Ok(Entry::Open(Why::Removed(side.other()))),

@@ -33,6 +33,9 @@ pub(super) struct Scene {
     name: ProfileName,
     base: Option<Profile>,
     base_key: Option<KeyMark>,
+    /// What an ancestor that nobody believes has. It decides nothing; but where one side
+    /// lacks such a secret, a person is asked whether it was removed there.
+    doubted: BTreeSet<SecretName>,
     ours: Half,
     theirs: Half,
     changed_by: Option<Side>,
@@ -60,9 +63,20 @@ impl Scene {
         // Added on both sides: it came from nothing.
         let added = base.is_some_and(|base| !base.team().profile_name_used(name));
         let base_key = base.and_then(key_of);
-        // An ancestor that does not verify is nobody's word for what was there.
-        let base = base.and_then(|base| base.section(name).ok());
-        let base = base.filter(|base| how == How::Merge || team.writes(&base.signature().by, name));
+        // An ancestor that does not verify is nobody's word for what was there, and nor is one
+        // that somebody signed who may not write any more: what both sides have of it would
+        // look unchanged, and what it claims would look removed.
+        let is_trusted =
+            |vault: &Vault, section: &Section<'_>| team.writes_as_in(vault.team(), &section.signature().by, name);
+        let base = base.and_then(|base| Some((base, base.section(name).ok()?)));
+        let (base, doubted) = match base {
+            Some((base, section)) if is_trusted(base, &section) => (Some(section), BTreeSet::new()),
+            doubted => {
+                let names =
+                    doubted.iter().flat_map(|(_, section)| section.names()).filter_map(|name| name.parse().ok());
+                (None, names.collect())
+            }
+        };
         let is_base = |section: &Section<'_>| base.as_ref().is_some_and(|base| base.digest() == section.digest());
         let changed_by = match (is_base(&ours), is_base(&theirs)) {
             (true, false) => Some(Side::Theirs),
@@ -79,13 +93,16 @@ impl Scene {
             };
             let distrust = if is_base(section) {
                 None
-            } else if !team.writes(&signature.by, name) {
+            } else if !is_trusted(plan.side(side), section) {
                 Some(Why::FormerSigner(side, signature.by.clone()))
             } else {
                 older.then_some(Why::Older(side))
             };
             let key = key_of(plan.side(side)).ok_or_else(no_profile)?;
-            Ok(Half { profile: section.to_profile()?, key, by: signature.by.clone(), at: signature.at, distrust })
+            let mut profile = section.to_profile()?;
+            // Writes of devices that were not taken over with the team count for nobody.
+            profile.clock.retain(|device, _| team.knows_device(device));
+            Ok(Half { profile, key, by: signature.by.clone(), at: signature.at, distrust })
         };
         let (ours, theirs) = (half(Side::Ours, &ours)?, half(Side::Theirs, &theirs)?);
         let base = match base {
@@ -100,12 +117,16 @@ impl Scene {
         if long.key != short.key {
             left_since = left_since_then(plan, name, short.at);
         }
-        Ok(Self { name: name.clone(), base, base_key, ours, theirs, changed_by, team: plan.team, left_since })
+        Ok(Self { name: name.clone(), base, base_key, doubted, ours, theirs, changed_by, team: plan.team, left_since })
     }
 
     /// The one side that changed the profile, where the other is the ancestor.
     pub(super) fn changed_by(&self) -> Option<Side> {
         self.changed_by
+    }
+
+    pub(super) fn is_doubted(&self, name: &SecretName) -> bool {
+        self.doubted.contains(name)
     }
 
     pub(super) fn distrust(&self, side: Side) -> Option<&Why> {

@@ -20,9 +20,11 @@ impl Team {
         &self.hashes
     }
 
-    /// Who adopted a head that was merged away; nobody if it was not.
-    pub fn adopters<'a>(&'a self, head: &'a Hash) -> impl Iterator<Item = &'a DeviceName> {
-        self.adopted.iter().filter(move |(adopted, _)| adopted == head).map(|(_, by)| by)
+    /// Who adopted a head that was merged away, with what they sign with; nobody if it was
+    /// not. On another log a name can be somebody else's: whoever asks compares the keys.
+    pub fn adopters<'a>(&'a self, head: &'a Hash) -> impl Iterator<Item = (&'a DeviceName, Option<PublicKey>)> {
+        let by = self.adopted.iter().filter(move |(adopted, _)| adopted == head).map(|(_, by)| by);
+        by.map(|by| (by, self.devices.get(by).and_then(|device| device.signing_key)))
     }
 
     /// The heads that were merged away, in order.
@@ -37,11 +39,8 @@ impl Team {
         if self.hashes.starts_with(&other.hashes) {
             return true;
         }
-        let same_admin = |device: &DeviceName| {
-            other.is_admin(device) && other.devices[device].signing_key == self.devices[device].signing_key
-        };
         let active = |device: &DeviceName| self.devices.get(device).is_some_and(|device| device.active);
-        self.adopters(&other.head()).any(same_admin)
+        self.adopters(&other.head()).any(|(device, key)| other.is_admin_with(device, key))
             && !other.former_members.iter().any(|member| self.members.contains_key(member))
             && !other.devices.iter().any(|(name, device)| !device.active && active(name))
     }
@@ -104,6 +103,20 @@ impl Team {
             return self.recovery.is_some();
         }
         self.active(device).is_some_and(|(device, role)| device.signing_key.is_some() && role.writes(profile))
+    }
+
+    /// True for an active device of an admin that signs with this key.
+    #[must_use]
+    pub fn is_admin_with(&self, device: &DeviceName, key: Option<PublicKey>) -> bool {
+        key.is_some() && self.is_admin(device) && self.signing_key(device) == key
+    }
+
+    /// True if who signs as the device in another log of this vault may write here too. A
+    /// name alone says nothing of another log: it can be given to another key there.
+    #[must_use]
+    pub fn writes_as_in(&self, other: &Self, device: &DeviceName, profile: &ProfileName) -> bool {
+        let key = other.signing_key(device);
+        key.is_some() && self.writes(device, profile) && self.signing_key(device) == key
     }
 
     /// An active device with its member's role.
