@@ -56,6 +56,7 @@ declare -A package=([strace]=strace [setpriv]=util-linux [unshare]=util-linux [m
     [faketime]=faketime [gcc]=gcc [git]=git [python3]=python3-venv [systemd-analyze]=systemd [postgres]=postgresql
     [dbus-run-session]=dbus [notify-send]=libnotify-bin [crontab]=cron
     [xz]=xz-utils [readelf]=binutils [dpkg]=dpkg [fakeroot]=fakeroot [direnv]=direnv [make]=make [zsh]=zsh [fish]=fish [groff]=groff-base
+    [Xvfb]=xvfb [xclip]=xclip [xsel]=xsel
     [dbus-daemon]=dbus [dbus-send]=dbus [gnome-keyring-daemon]=gnome-keyring [secret-tool]=libsecret-tools)
 missing() {
     for program in "${!package[@]}"; do

@@ -28,6 +28,6 @@ extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     });
     // Rust's start-up code would do this at the end.
     let _ = std::io::stdout().flush();
-    process::wipe_stack();
+    vault::secret_value::wipe_stack();
     status.unwrap_or(process::INTERNAL_ERROR).into()
 }

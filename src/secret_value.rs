@@ -63,6 +63,25 @@ impl From<&[u8]> for SecretValue {
     }
 }
 
+/// Bytes of stack that [`wipe_stack`] overwrites: more than any command was seen to use.
+const WIPED_STACK: usize = 384 << 10;
+
+/// Overwrites the stack below the caller. Keys and values are wiped where they are kept; what functions
+/// that have returned left of them in their frames, by moving them and in the arithmetic of ciphers, is not.
+///
+/// Where the stack has a limit below 1 MiB it does nothing, as it might not fit.
+#[inline(never)]
+pub fn wipe_stack() {
+    if rustix::process::getrlimit(rustix::process::Resource::Stack).current.is_none_or(|limit| limit >= 1 << 20) {
+        overwrite();
+    }
+}
+
+#[inline(never)]
+fn overwrite() {
+    std::hint::black_box(&mut [0_u8; WIPED_STACK]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,22 +2,28 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use vault::config::Variables;
 use vault::crypto::{self, Hash};
 use vault::exec::program::find;
 use vault::exec::{detached, interrupts};
-use vault::secret_value::SecretValue;
+use vault::secret_value::{SecretValue, wipe_stack};
 
 use super::error::CommandError;
 use super::program::command;
 
 /// Most characters of base64 that terminals take (xterm and those modelled on it).
 const MAX_SEQUENCE: usize = 74_994;
+
+/// How long a program that pastes may say nothing.
+const PATIENCE: Timespec = Timespec { tv_sec: 3, tv_nsec: 0 };
+/// How often it is asked.
+const ATTEMPTS: usize = 3;
 
 /// A program and what it is called with to copy, to paste and to clear.
 #[derive(Debug, Clone, Copy)]
@@ -137,11 +143,14 @@ impl Copied {
             Self::Desktop { .. } => None,
         };
         let forked = detached::detach(kept.as_ref(), || {
+            // The copy of a process that had the value: what it left on its stack stays for as long as this waits.
+            wipe_stack();
             std::thread::sleep(delay);
             match &self {
                 Self::Desktop { tool, salt, hash } => {
                     let is_ours = |there: &SecretValue| Hash::of_parts(&[&salt[..], there.reveal()]) == *hash;
-                    if paste(tool.paste).as_ref().is_some_and(is_ours) {
+                    let there = (0..ATTEMPTS).find_map(|_| paste(tool.paste));
+                    if there.as_ref().is_some_and(is_ours) {
                         // Nobody is left to be told.
                         let _ = run(tool.clear, b"");
                     }
@@ -186,10 +195,27 @@ fn run(words: &[&str], input: &[u8]) -> Result<(), CommandError> {
     }
 }
 
-/// What a program prints; nothing if it fails.
+/// What a program prints; nothing if it fails, or says nothing for long: one that asks while the
+/// clipboard changes hands may never be answered.
 fn paste(words: &[&str]) -> Option<SecretValue> {
     let mut child = tool(words).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().ok()?;
-    let read = super::input::read_bounded(child.stdout.take()?, vault::MAX_VALUE);
+    let read = super::input::read_bounded(Patient(child.stdout.take()?), vault::MAX_VALUE);
+    if read.is_err() {
+        let _ = child.kill();
+    }
     child.wait().ok().filter(std::process::ExitStatus::success)?;
     read.ok().map(SecretValue::new)
+}
+
+/// Output of a program that is not waited for longer than [`PATIENCE`] at a time.
+struct Patient(std::process::ChildStdout);
+
+impl Read for Patient {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let mut wait = [PollFd::new(&self.0, PollFlags::IN)];
+        match poll(&mut wait, Some(&PATIENCE))? {
+            0 => Err(std::io::ErrorKind::TimedOut.into()),
+            _ => self.0.read(into),
+        }
+    }
 }

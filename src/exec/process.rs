@@ -134,25 +134,6 @@ impl Drop for HandedOver {
     }
 }
 
-/// Bytes of stack that [`wipe_stack`] overwrites: more than any command was seen to use.
-const WIPED_STACK: usize = 384 << 10;
-
-/// Overwrites the stack below the caller. Keys and values are wiped where they are kept; what functions
-/// that have returned left of them in their frames, by moving them and in the arithmetic of ciphers, is not.
-///
-/// Where the stack has a limit below 1 MiB it does nothing, as it might not fit.
-#[inline(never)]
-pub fn wipe_stack() {
-    if getrlimit(Resource::Stack).current.is_none_or(|limit| limit >= 1 << 20) {
-        overwrite();
-    }
-}
-
-#[inline(never)]
-fn overwrite() {
-    std::hint::black_box(&mut [0_u8; WIPED_STACK]);
-}
-
 /// The raw entries of the environment this process was started with, in order.
 ///
 /// They are what the parent wrote, not always of the form `NAME=value`.

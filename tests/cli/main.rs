@@ -7,6 +7,7 @@
 mod agent;
 mod audit;
 mod bad_input;
+mod clipboards;
 mod completions;
 mod concurrency;
 mod config;

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from bench import Bench, Skip, needs, needs_root
-from together import every_command, stopped_inside
+from together import every_command, helpers
 
 # Numbers of system calls, as /proc/PID/syscall has them.
 READ, WRITE = 0, 1
@@ -22,7 +22,8 @@ CANARY = b"canary-5d1f9e77c3"
 PASSPHRASE = b"canary-passphrase-77c3"
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-TRACEME, PEEK, CONT, ATTACH, SETOPTIONS = 0, 2, 7, 16, 0x4200
+TRACEME, PEEK, CONT, ATTACH, SETOPTIONS, SEIZE = 0, 2, 7, 16, 0x4200, 0x4206
+WALL = 0x40000000
 EXITKILL, TRACEEXIT, EVENT_EXIT = 0x100000, 0x40, 6
 
 # Run as another process of the same user: attaches, and reads what /proc shows of the other's memory.
@@ -97,6 +98,18 @@ def at_its_end(bench: Bench, command: list[str], stdin: bytes) -> tuple[int, byt
             deliver = os.WSTOPSIG(status)
 
 
+def later_keys(bench: Bench) -> dict[str, bytes]:
+    """As `private_keys`, of what commands made on the way: six words, a new identity, a recovery code."""
+    new = {}
+    for name in ("words", "code"):
+        path = bench.work / name
+        if path.exists():
+            new[f"the {name}"] = path.read_bytes().strip()
+    if (bench.home / ".config/vault/identity.old").exists():
+        new |= {f"{what}, the new one": secret for what, secret in private_keys(bench).items()}
+    return new
+
+
 def private_keys(bench: Bench) -> dict[str, bytes]:
     """What must not be found of the identity: its text, its 32 bytes, and the signing key made of them."""
     line = next(line for line in (bench.home / ".config/vault/identity").read_text().splitlines() if line.startswith("AGE-"))
@@ -118,6 +131,7 @@ def memory_after_use(bench: Bench) -> None:
     bench.init()
     bench.set("TOKEN", CANARY)
     bench.set("OTHER", CANARY + b"-2")
+    bench.tree.extra |= helpers(bench)
     (bench.work / ".env").write_bytes(b"FROM_FILE=" + CANARY + b"-3\n")
     keys = private_keys(bench)
     left = []
@@ -126,8 +140,13 @@ def memory_after_use(bench: Bench) -> None:
         (["verify"], b"", 0), (["exec", "--", "nosuch-program"], b"", 127), (["rm", "OTHER"], b"", 0),
         (["rotate", "TOKEN", "-"], CANARY + b"-rotated", 0), (["restore", "TOKEN", "--version", "1"], b"", 0),
         (["profile", "rekey", "default"], b"", 0), (["get", "NOSUCH"], b"", 3),
+        (["edit"], b"", 0), (["get", "TOKEN", "--copy", "--clear-after", "1s"], b"", 0),
+        (["unlock"], b"", 0), (["get", "TOKEN"], b"", 0), (["lock"], b"", 0),
+        (["identity", "seal", "--passphrase-file", "words"], b"", 0),
+        (["identity", "rotate", "--recovery-file", "code"], b"", 0), (["get", "TOKEN"], b"", 0),
     ]:
         ended, memory = at_its_end(bench, command, stdin)
+        keys |= later_keys(bench)
         assert ended == status and len(memory) > 1 << 16, f"{command}: {ended}, {len(memory)} bytes"
         left += [f"{command[0]}: {what}" for what, secret in ({"a value": CANARY} | keys).items() if secret in memory]
     assert not left, f"still in memory: {'; '.join(left)}"
@@ -247,6 +266,71 @@ def attaching(bench: Bench) -> None:
         process.wait()
 
 
+def processes(*words: bytes) -> list[int]:
+    """The processes in whose arguments all of these stand."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and all(word in (entry / "cmdline").read_bytes() for word in words):
+                found.append(int(entry.name))
+        except OSError:
+            pass
+    return found
+
+
+def memory_of_the_agent(bench: Bench) -> None:
+    """Row 20: between requests the agent has the identity once, in its locked page, and nothing that came of it."""
+    needs_root()
+    needs("strace")
+    bench.init()
+    bench.set("TOKEN", CANARY)
+    keys = private_keys(bench)
+    secret = keys.pop("the identity")
+    bench.ok("unlock")
+    (pid,) = processes(b"agent", b"--directory", os.fsencode(bench.root))
+    # What the agent answers to `unwrap`: the key of the profile, behind its length and that of the status.
+    with tempfile.NamedTemporaryFile("r") as log:
+        bench.ok("get", "TOKEN", prefix=("strace", "-f", "-qq", "-o", log.name, "-xx", "-s", "200", "-e", "trace=recvfrom"))
+        answers = [bytes.fromhex(hexed.replace("\\x", "")) for hexed in re.findall(r'recvfrom\(\d+, "((?:\\x..)+)"', log.read())]
+    (key,) = {answer[-32:] for answer in answers if len(answer) == 49}
+    for command, stdin in [(["get", "TOKEN"], b""), (["set", "TOKEN", "-"], CANARY + b"-2"), (["exec", "--", "true"], b""),
+                           (["verify"], b""), (["rotate", "TOKEN", "-"], CANARY + b"-3"), (["unlock"], b"")]:
+        bench.ok(*command, stdin=stdin)
+        memory = memory_of(pid)
+        assert len(memory) > 1 << 16, f"{len(memory)} bytes"
+        held = memory.count(secret)
+        assert held == 1, f"{command[0]}: the identity stands {held} times in the agent"
+        left = [what for what, found in ({"a value": CANARY, "the key of a profile": key} | keys).items() if found in memory]
+        assert not left, f"{command[0]}: still in the agent: {'; '.join(left)}"
+    trace(SEIZE, pid, TRACEEXIT)
+    lock = subprocess.Popen([bench.vault, "lock"], env=bench.tree.environment, cwd=bench.work, stderr=subprocess.DEVNULL)
+    _, status = os.waitpid(pid, WALL)
+    assert os.WIFSTOPPED(status) and status >> 16 == EVENT_EXIT, f"{status:#x}"
+    memory = memory_of(pid)
+    trace(CONT, pid)
+    os.waitpid(pid, WALL)
+    assert lock.wait(20) == 0
+    left = [what for what, found in (keys | {"the identity": secret, "the key of a profile": key}).items() if found in memory]
+    assert not left, f"still in the agent after `lock`: {'; '.join(left)}"
+
+
+def memory_of_the_clipboards_helper(bench: Bench) -> None:
+    """Row 20: what waits to clear the clipboard does not have the value."""
+    needs_root()
+    bench.init()
+    bench.set("COPIED_TOKEN", CANARY)
+    bench.ok("get", "COPIED_TOKEN", "--copy", "--clear-after", "60s", env=helpers(bench))
+    (pid,) = processes(os.fsencode(bench.vault), b"--copy", b"COPIED_TOKEN")
+    try:
+        memory = memory_of(pid)
+        assert len(memory) > 1 << 14, f"{len(memory)} bytes"
+        left = [what for what, found in ({"the value": CANARY} | private_keys(bench)).items() if found in memory]
+        assert not left, f"still in memory: {'; '.join(left)}"
+        assert re.search(r"^Max core file size +0 ", Path(f"/proc/{pid}/limits").read_text(), re.M)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
 def sockets(bench: Bench) -> None:
     """Row 35: no command opens a socket."""
     needs("strace")
@@ -259,5 +343,5 @@ def sockets(bench: Bench) -> None:
             assert not calls, f"{command[0]}: {calls[:3]}"
 
 
-CHECKS = [memory_after_use, sockets]
+CHECKS = [memory_after_use, memory_of_the_agent, memory_of_the_clipboards_helper, sockets]
 ORDINARY = [dumps, attaching]

@@ -17,6 +17,7 @@ use super::held::{Answer, Ring};
 use super::message::{MAX_MESSAGE, Request, Status, answer};
 use super::{AgentError, SOCKET, TIME_UP, is_private};
 use crate::crypto::{Hash, Hasher, Recipient};
+use crate::secret_value::wipe_stack;
 use crate::{signals, store};
 
 /// Milliseconds a client has for its request and for taking the answer.
@@ -70,6 +71,8 @@ pub fn serve(directory: &Path, ready: impl FnOnce()) -> Result<(), AgentError> {
             }
         }
         agent.clients.retain(|client| client.deadline > now);
+        // What the last requests left on it would stay while nobody asks.
+        wipe_stack();
         if !agent.wait(listener.as_fd(), stop.as_fd(), now)? {
             break;
         }
