@@ -7,8 +7,9 @@ pub fn run(data: &[u8]) {
     match IdentityFile::parse(data, &Origin::File("fuzzed".into())) {
         Ok(IdentityFile::Plain(key)) => {
             let text = key.to_text();
-            let line = data.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"AGE-SECRET-KEY-1"));
-            assert_eq!(line.map(|line| line.trim_ascii_end()), Some(text.reveal()), "read as it stands");
+            let mut lines = data.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+            let line = lines.find(|line| line.starts_with(b"AGE-SECRET-KEY-1"));
+            assert_eq!(line, Some(text.reveal()), "read as it stands, but for blanks around it");
         }
         Ok(IdentityFile::Sealed(file)) => {
             let cost = file.sealed.cost;
