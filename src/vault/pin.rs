@@ -144,8 +144,9 @@ pub struct Memory {
     id: Hash,
     /// Hash of each team change seen, in order.
     chain: Vec<Hash>,
-    /// Who may write each profile at the head seen.
-    writers: BTreeMap<ProfileName, BTreeSet<DeviceName>>,
+    /// Who may write which profiles at the head seen.
+    #[serde(default)]
+    writing: Vec<Writers>,
     /// What each admin's device signs with at the head seen, and the recovery device: on
     /// another log their names can be somebody else's.
     #[serde(default)]
@@ -160,6 +161,14 @@ pub struct Memory {
     /// The device this installation last acted as, so that refusals go into its log.
     #[serde(default)]
     device: Option<DeviceName>,
+}
+
+/// Profiles that the same devices may write: in most teams that is one list, or a few,
+/// however many profiles there are. It is read at every start.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize, PartialEq, Eq)]
+struct Writers {
+    profiles: Vec<ProfileName>,
+    devices: BTreeSet<DeviceName>,
 }
 
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize, PartialEq, Eq)]
@@ -179,7 +188,7 @@ impl Memory {
             v: 1,
             id,
             chain: Vec::new(),
-            writers: BTreeMap::new(),
+            writing: Vec::new(),
             keys: BTreeMap::new(),
             former_members: BTreeSet::new(),
             former_devices: BTreeSet::new(),
@@ -321,7 +330,8 @@ impl Memory {
         let by = &section.signature().by;
         let key = vault.team().signing_key(by);
         let shared = self.chain.iter().zip(vault.team().hashes()).take_while(|(seen, here)| seen == here).count();
-        self.writers.get(section.name()).is_some_and(|writers| writers.contains(by))
+        let of_profile = |writers: &&Writers| writers.profiles.contains(section.name());
+        self.writing.iter().find(of_profile).is_some_and(|writers| writers.devices.contains(by))
             && (!by.is_recovery() || self.is_key_of(by, key))
             && (shared == vault.team().hashes().len() || vault.team_after(shared).signing_key(by) == key)
     }
@@ -409,11 +419,12 @@ impl Memory {
     fn take_team(&mut self, team: &Team) {
         self.chain = team.hashes().to_vec();
         let devices = || team.devices().keys().chain(team.recovery().is_some().then_some(&RECOVERY.0));
-        self.writers = team
-            .profiles()
-            .keys()
-            .map(|profile| (profile.clone(), devices().filter(|d| team.writes(d, profile)).cloned().collect()))
-            .collect();
+        let mut writing: BTreeMap<BTreeSet<DeviceName>, Vec<ProfileName>> = BTreeMap::new();
+        for profile in team.profiles().keys() {
+            let writers = devices().filter(|device| team.writes(device, profile)).cloned().collect();
+            writing.entry(writers).or_default().push(profile.clone());
+        }
+        self.writing = writing.into_iter().map(|(devices, profiles)| Writers { profiles, devices }).collect();
         self.adopted = team.adopted().copied().collect();
         let signs = |device: &&DeviceName| device.is_recovery() || team.is_admin(device);
         let keys = devices().filter(signs).filter_map(|device| Some((device.clone(), team.signing_key(device)?)));
