@@ -11,6 +11,7 @@ mod error;
 mod exit;
 mod foreground;
 mod git;
+mod hints;
 mod input;
 mod later;
 mod notify;

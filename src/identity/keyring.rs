@@ -171,6 +171,7 @@ mod system {
     /// In our notation: one line, no full stop.
     fn one_line(reason: impl std::fmt::Display) -> String {
         let text = reason.to_string().to_lowercase().replace(char::is_control, " ");
+        let text = text.split(" (os error").next().unwrap_or_default();
         text.trim_end_matches(['.', ' ']).to_owned()
     }
 }

@@ -81,6 +81,7 @@ fn the_code_brings_a_machine_with_nothing_back_and_is_replaced() {
     let mut screen = terminal(&machine, words);
     screen.answer_hidden("Recovery code: ", &mistyped);
     screen.expect("group 1 of the recovery code is mistyped");
+    screen.expect("vault: hint: type it as it was shown: eight groups of four");
     machine.assert_hidden(&screen.ends(4));
     let other = vault::identity::RecoveryCode::generate().unwrap().as_passphrase();
     let mut screen = terminal(&machine, words);
@@ -152,6 +153,13 @@ fn six_words_are_shown_once_and_open_the_vault_on_a_machine_with_nothing() {
     let mut screen = terminal(&machine, ["get", "KEY"]);
     screen.answer_hidden(question, rest);
     screen.expect("six words, not 5");
+    screen.ends(4);
+    // Every word is one, in another order.
+    let (second, others) = rest.split_once(' ').unwrap();
+    let mut screen = terminal(&machine, ["get", "KEY"]);
+    screen.answer_hidden(question, &format!("{second} {first} {others}"));
+    screen.expect("wrong passphrase, or damaged");
+    screen.expect("vault: hint: type all six words, in the order in which they were shown");
     screen.ends(4);
     // Given up, stopped, and resumed.
     let mut screen = terminal(&machine, ["exec", "--", "true"]);
