@@ -68,10 +68,10 @@ fn a_value_has_a_bound() {
 #[test]
 fn without_a_terminal_it_says_how_to_give_the_value() {
     let world = World::new();
-    world.vault(["set", "K"]).fails(2, "no value", "vault set NAME -");
-    world.vault(["set", "K", "--no-input"]).fails(2, "no value", "vault set NAME -");
+    world.vault(["set", "K"]).fails(2, "no value", "with `-` behind the name");
+    world.vault(["set", "K", "--no-input"]).fails(2, "no value", "with `-` behind the name");
     // Metadata of something that is not there is no reason to make it.
-    world.vault(["set", "K", "--note", "x"]).fails(2, "no value", "vault set NAME -");
+    world.vault(["set", "K", "--note", "x"]).fails(2, "no value", "with `-` behind the name");
 }
 
 #[test]
