@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Run, World, read, set_mode, write};
+use crate::harness::{Run, World, read, set_mode, wait_for, write};
 use crate::terminal::Terminal;
 
 fn clipboard(world: &World) -> PathBuf {
@@ -25,14 +25,6 @@ const XCLIP: &str = "case \"$*\" in *-out*) cat \"$clip\";; *) cat >\"$clip.new\
 fn copy<'w>(world: &'w World, tools: &std::path::Path, words: &[&str]) -> Run<'w> {
     let path = format!("{}:/usr/bin:/bin", tools.display());
     world.run([&["get", "--copy"], words].concat()).env("PATH", path).env("DISPLAY", ":0")
-}
-
-fn wait_for(what: &str, is_so: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(30), "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]

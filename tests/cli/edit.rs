@@ -1,8 +1,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use crate::harness::{Output, Run, World, read, set_mode, write};
+use crate::harness::{Output, Run, World, read, set_mode, wait_for, write};
 use crate::team::add_member;
 
 /// An editor: a script that gets the file as its last argument, in `$1`. Where it worked
@@ -248,15 +247,6 @@ fn the_editor_gets_no_credentials() {
     edit(&world, &script).env("VLT_IDENTITY_FILE", world.identity_file()).env("VLT_PROFILE", "default").output().ok();
     let text = String::from_utf8(read(&kept)).unwrap();
     assert!(!text.contains("VLT_IDENTITY") && text.contains("VLT_PROFILE=default"), "{text}");
-}
-
-/// Waits for something that is about to be so.
-fn wait_for(what: &str, is_so: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(30), "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]

@@ -618,3 +618,12 @@ fn own_tree(path: &Path) {
         }
     }
 }
+
+/// Waits for something that is about to be so.
+pub(crate) fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < std::time::Duration::from_secs(30), "waited in vain: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
