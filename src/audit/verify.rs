@@ -202,8 +202,8 @@ fn last_hash(path: &Path) -> Result<Option<Hash>, Error> {
     Ok(lines.rsplit(|byte| *byte == b'\n').next().map(Hash::of))
 }
 
-/// Bytes between two calls of the one who watches.
-const STEP: u64 = 4 << 20;
+/// Bytes between two calls of the one who watches: a moment also where every signature is checked.
+const STEP: u64 = 256 << 10;
 
 /// The files of a log, read one after the other.
 struct Files<'a> {

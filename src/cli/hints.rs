@@ -144,13 +144,17 @@ impl CommandError {
                 "ask an admin which history is right; `vault verify` shows what is known".into()
             }
             Self::Vault(
-                V::Store(store::Error::Busy { .. }) | V::Pin(vault::PinError::Store(store::Error::Busy { .. })),
+                V::Store(busy @ store::Error::Busy { .. })
+                | V::Pin(vault::PinError::Store(busy @ store::Error::Busy { .. })),
             )
-            | Self::Store(store::Error::Busy { .. })
-            | Self::Config(config::Error::Store(store::Error::Busy { .. }))
-            | Self::Audit(audit::Error::Store(store::Error::Busy { .. })) => {
-                "wait for the other one, or pass `--lock-timeout 60s`".into()
-            }
+            | Self::Store(busy @ store::Error::Busy { .. })
+            | Self::Config(config::Error::Store(busy @ store::Error::Busy { .. }))
+            | Self::Audit(audit::Error::Store(busy @ store::Error::Busy { .. })) => match busy {
+                store::Error::Busy { stopped: true, pid: Some(pid), .. } => {
+                    format!("it waits for somebody: `kill -CONT {pid}` lets it go on, `kill -KILL {pid}` ends it").into()
+                }
+                _ => "wait for the other one, or pass `--lock-timeout 60s`".into(),
+            },
             Self::Audit(audit::Error::Tampered { .. }) => {
                 "see `vault audit verify` and find out why; `vault audit begin --reason TEXT` goes on with a new log"
                     .into()

@@ -1,8 +1,12 @@
 use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value as Json;
+use vault::store::Lock;
 
-use crate::harness::{World, keys, read, set_mode, sorted, write, write_private};
+use crate::harness::{World, keys, read, set_mode, sorted, wait_for, write, write_private};
 use crate::terminal::Terminal;
 
 /// What is done to a log behind our back.
@@ -309,6 +313,31 @@ fn a_log_that_cannot_be_written_stops_every_use() {
         nothing_without_a_record(&world, true, part);
         set_mode(&world.audit_directory(), 0o700);
     }
+}
+
+#[test]
+fn a_log_that_a_stopped_process_holds_is_waited_for_so_long_and_no_longer() {
+    let (world, value) = World::with_secret("K");
+    let mut holder = Command::new("flock");
+    let mut holder = holder.arg("--no-fork").arg(world.audit_directory()).args(["sleep", "60"]).spawn().unwrap();
+    wait_for("the lock to be held", || Lock::acquire(&world.audit_directory(), Duration::ZERO).is_err());
+    kill_process(Pid::from_child(&holder), Signal::STOP).unwrap();
+    let stopped = format!("is locked by process {}, which is stopped", holder.id());
+    let before = world.snapshot();
+    for (words, status) in
+        [(&["get", "K"][..], 7), (&["set", "K", "--generate"], 7), (&["exec", "--", "touch", "started"], 125)]
+    {
+        let began = Instant::now();
+        let output = world.run([&["--lock-timeout", "1s"], words].concat()).output();
+        assert!(began.elapsed() >= Duration::from_secs(1), "{words:?}");
+        output.fails(status, &stopped, &format!("kill -CONT {}", holder.id()));
+    }
+    assert!(!world.project.join("started").exists());
+    world.assert_unchanged(&before);
+    // Once it is gone, its lock is.
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert_eq!(world.value("K"), value.as_bytes());
 }
 
 #[test]

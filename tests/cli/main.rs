@@ -6,6 +6,7 @@
 
 mod agent;
 mod audit;
+mod audit_terminal;
 mod bad_input;
 mod clipboards;
 mod completions;

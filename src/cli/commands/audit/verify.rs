@@ -92,7 +92,8 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Re
         let own = opened.memory.borrow().device() == name.as_ref();
         let place = cx.audit_place(&vault.id(), name.as_ref());
         let mut watch = |bytes| progress.show(ui, bytes);
-        let report = audit::verify_with(&place, &archives, &expect, own, args.deep, &mut watch)?;
+        let report = audit::verify_with(&place, &archives, &expect, own, args.deep, &mut watch);
+        let report = report.inspect_err(|_| progress.end(ui))?;
         total.ok &= report.is_ok();
         total.records += report.records;
         total.epochs += report.epochs;
@@ -195,30 +196,43 @@ fn checkpoint(
     Ok((checkpoint.device, Anchor { head: checkpoint.head, place: format!("checkpoint {file}") }))
 }
 
-/// How far it is, on a terminal, from the second second on.
+/// No bar for what takes less.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two pictures of the bar.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How far it is, on a terminal, where it takes longer than a moment.
 struct Progress {
     began: Instant,
-    said: Duration,
+    /// When the bar was shown last.
+    shown: Option<Duration>,
     bytes: u64,
     of: u64,
 }
 
 impl Progress {
     fn new(of: u64) -> Self {
-        Self { began: Instant::now(), said: Duration::from_millis(750), bytes: 0, of }
+        Self { began: Instant::now(), shown: None, bytes: 0, of }
     }
 
     fn show(&mut self, ui: &mut Ui, bytes: u64) {
         self.bytes += bytes;
-        let took = self.began.elapsed();
-        if took >= self.said + Duration::from_millis(250) {
-            self.said = took;
+        if self.is_due(self.began.elapsed()) {
             ui.progress(&progress_text(self.bytes, self.of));
         }
     }
 
+    /// Whether the bar is to be shown (again), so long after it began.
+    fn is_due(&mut self, took: Duration) -> bool {
+        let due = took >= self.shown.map_or(PATIENCE, |shown| shown + TICK);
+        if due {
+            self.shown = Some(took);
+        }
+        due
+    }
+
     fn end(&self, ui: &mut Ui) {
-        if self.said >= Duration::from_secs(1) {
+        if self.shown.is_some() {
             ui.progress("");
         }
     }
@@ -235,7 +249,20 @@ fn progress_text(bytes: u64, of: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::progress_text;
+    use std::time::Duration;
+
+    use super::{Progress, progress_text};
+
+    #[test]
+    fn the_bar_comes_after_a_second_and_then_four_times_a_second() {
+        let mut progress = Progress::new(1);
+        for (milliseconds, want) in [(0, false), (999, false), (1000, true), (1100, false), (1249, false), (1250, true)]
+        {
+            assert_eq!(progress.is_due(Duration::from_millis(milliseconds)), want, "{milliseconds}");
+        }
+        // A long pause is one picture.
+        assert_eq!([9000, 9001].map(|at| progress.is_due(Duration::from_millis(at))), [true, false]);
+    }
 
     #[test]
     fn a_bar_shows_how_far_it_is() {
