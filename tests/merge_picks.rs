@@ -75,7 +75,7 @@ fn a_picked_commit_brings_its_own_change_and_no_other() {
 
 #[test]
 fn a_change_of_the_team_is_picked_without_a_question() {
-    let reader = Role { read: vec!["default".parse().unwrap()], ..Role::default() };
+    let reader = Role { read: ["default".parse().unwrap()].into(), ..Role::default() };
     let second = IdentityKey::generate().unwrap();
     let device = |alice: &Person| {
         alice.change(|tx, signer| {

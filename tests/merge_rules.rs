@@ -130,7 +130,7 @@ fn admin() -> Role {
 }
 
 fn writer() -> Role {
-    Role { write: vec![default()], ..Role::default() }
+    Role { write: [default()].into(), ..Role::default() }
 }
 
 fn rekey(tx: &mut Transaction, signer: &Signer<'_>) {
@@ -319,7 +319,7 @@ fn exposure_reaches_the_version_it_is_about_and_outlives_removal() {
 
 #[test]
 fn who_may_not_write_and_who_saw_more_do_not_sign() {
-    let crew = Crew::new(&Role { read: vec![default()], ..Role::default() });
+    let crew = Crew::new(&Role { read: [default()].into(), ..Role::default() });
     let ours = crew.edit(ALICE, &crew.base, |tx, signer| set(tx, signer, "A", "a"));
     let theirs = crew.edit(ALICE, &crew.base, |tx, signer| set(tx, signer, "B", "b"));
     let plan = Plan::new(Some(&crew.base), &ours, &theirs, How::Merge).unwrap();
@@ -429,7 +429,7 @@ fn a_recovery_device_that_was_set_there_answers_for_nothing() {
             vault::Recovery { recipient: recovery.recipient(), signing_key: recovery.signing_key().public(), sealed };
         tx.change_team(Action::Recovery { set: Some(set) }, &BTreeSet::new(), None, signer, at(6)).unwrap();
     });
-    let signer = Signer { device: DeviceName::recovery(), identity: &recovery };
+    let signer = Signer { device: DeviceName::recovery().clone(), identity: &recovery };
     let fork = crew.edit_as(&signer, &fork, |tx, signer| enter(tx, "alice", "alice-phone", &phone, &admin(), signer));
     let adopted = crew.adopt(&main, &fork);
     assert_eq!(adopted.vault.team().devices().values().filter(|device| device.active).count(), 1);
@@ -440,7 +440,7 @@ fn a_recovery_device_that_was_set_there_answers_for_nothing() {
 fn a_role_that_a_former_admin_gave_is_not_given_again() {
     let crew = Crew::new(&admin());
     let (carol, dave) = (IdentityKey::generate().unwrap(), IdentityKey::generate().unwrap());
-    let reader = Role { read: vec![default()], ..Role::default() };
+    let reader = Role { read: [default()].into(), ..Role::default() };
     let main = crew.edit(ALICE, &crew.base, |tx, signer| leave(tx, "bob", signer));
     let main = crew.edit(ALICE, &main, |tx, signer| enter(tx, "dave", "dave-pc", &dave, &reader, signer));
     let fork = crew.edit(ALICE, &crew.base, |tx, signer| enter(tx, "carol", "carol-pc", &carol, &reader, signer));

@@ -233,7 +233,7 @@ fn roles_merge_right_by_right() {
             });
         }
     };
-    let reader = Role { read: vec!["default".parse().unwrap()], ..Role::default() };
+    let reader = Role { read: ["default".parse().unwrap()].into(), ..Role::default() };
     let (_world, alice, bob, _) = stopped(role("carol", Role::default()), role("dave", reader));
     bob.vault(&["git", "resolve", "@team", "--ours"]);
     let team = bob.read().team().clone();

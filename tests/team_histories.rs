@@ -120,7 +120,7 @@ fn new_device(member: &str, identity: &IdentityKey) -> NewDevice {
 }
 
 fn writer() -> Role {
-    Role { write: vec![profile()], ..Role::default() }
+    Role { write: [profile()].into(), ..Role::default() }
 }
 
 fn read(bytes: &[u8]) -> Vault {

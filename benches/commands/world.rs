@@ -107,7 +107,7 @@ fn fill(directory: &Path, size: Size) -> Outcome<()> {
             recipient: identity.recipient(),
             signing_key: Some(identity.signing_key().public()),
         };
-        let role = Role { write: profiles.clone(), ..Role::default() };
+        let role = Role { write: profiles.clone().into(), ..Role::default() };
         let action = Action::AddMember { member: format!("member-{number}").parse()?, device, role };
         tx.change_team(action, &BTreeSet::new(), None, &signer, now)?;
     }

@@ -66,6 +66,14 @@ pub(crate) struct Opened {
     pub(crate) state: PathBuf,
 }
 
+/// What is known of a place before its file is read.
+struct Remembered {
+    id: Hash,
+    /// `STATE/vaults/ID`.
+    state: PathBuf,
+    memory: Memory,
+}
+
 /// Who is asking: an identity, and the device it is in this vault.
 pub(crate) struct Actor {
     pub(crate) identity: Rc<dyn Unlocked>,
@@ -165,32 +173,67 @@ impl Context {
         self.open_bytes(ui, path, bytes)
     }
 
+    /// As [`Self::open`], but of a large file reads only what a profile needs, where it still is
+    /// where it was. Whoever finds something wrong in a part opens the whole, which says what.
+    pub(crate) fn open_for(&self, ui: &mut Ui, profile: &ProfileName) -> Result<Opened, CommandError> {
+        let (path, _) = self.vault_path()?;
+        let Ok(Some(known)) = self.recall(&path) else {
+            let bytes = read_vault(&path)?;
+            return self.open_bytes(ui, path, bytes);
+        };
+        let ranges =
+            known.memory.part(profile).and_then(|part| store::read_ranges(&path, part.size, &part.ranges).ok()?);
+        let part = ranges.and_then(|ranges| Vault::read_part(ranges, known.memory.verified()));
+        match part.filter(|vault| vault.id() == known.id) {
+            Some(vault) => Ok(self.opened(path, vault, known)),
+            None => {
+                let bytes = read_vault(&path)?;
+                self.open_known(path, bytes, known)
+            }
+        }
+    }
+
     /// Opens a vault of this place whose bytes are from elsewhere: a side of a merge.
     pub(crate) fn open_bytes(&self, ui: &mut Ui, path: PathBuf, bytes: Vec<u8>) -> Result<Opened, CommandError> {
-        let place = Place::of(&path)?;
-        let id = match Places::load(self.directories())?.known(&place) {
+        match self.recall(&path)? {
+            Some(known) => self.open_known(path, bytes, known),
+            None => self.open_unknown(ui, path, bytes),
+        }
+    }
+
+    /// What is remembered of this place and its vault; `None` if it was never used.
+    fn recall(&self, path: &Path) -> Result<Option<Remembered>, CommandError> {
+        let id = match Places::load(self.directories())?.known(&Place::of(path)?) {
             Known::Id(id) => id.parse::<Hash>().map_err(|_| CommandError::damaged_places())?,
-            Known::Unknown => return self.open_unknown(ui, path, bytes, &place),
-            Known::Conflict { .. } => return Err(CommandError::ConflictingPlaces { path }),
+            Known::Unknown => return Ok(None),
+            Known::Conflict { .. } => return Err(CommandError::ConflictingPlaces { path: path.to_path_buf() }),
         };
         self.known.set(Some(id));
         self.check_asked_id(&id)?;
-        // Before any signature is computed: another vault at a known place is refused as such.
-        if Vault::claimed_id(&bytes).is_some_and(|claimed| claimed != id) {
-            return Err(CommandError::OtherVault { path, known: id });
-        }
         let state = self.directories().vault_state(&id.to_string());
         let memory = Memory::load(&state, id).map_err(vault::Error::from)?;
-        let vault = Vault::read(bytes, memory.verified())?;
-        if vault.id() != id {
-            return Err(CommandError::OtherVault { path, known: id });
+        Ok(Some(Remembered { id, state, memory }))
+    }
+
+    fn open_known(&self, path: PathBuf, bytes: Vec<u8>, known: Remembered) -> Result<Opened, CommandError> {
+        // Before any signature is computed: another vault at a known place is refused as such.
+        if Vault::claimed_id(&bytes).is_some_and(|claimed| claimed != known.id) {
+            return Err(CommandError::OtherVault { path, known: known.id });
         }
-        self.acts_as(&vault, memory.device());
-        Ok(Opened { path, vault, memory: RefCell::new(memory), state })
+        let vault = Vault::read(bytes, known.memory.verified())?;
+        if vault.id() != known.id {
+            return Err(CommandError::OtherVault { path, known: known.id });
+        }
+        Ok(self.opened(path, vault, known))
+    }
+
+    fn opened(&self, path: PathBuf, vault: Vault, known: Remembered) -> Opened {
+        self.acts_as(&vault, known.memory.device());
+        Opened { path, vault, memory: RefCell::new(known.memory), state: known.state }
     }
 
     /// A place that was never used: its vault must be confirmed, or named by `VLT_VAULT_ID`.
-    fn open_unknown(&self, ui: &mut Ui, path: PathBuf, bytes: Vec<u8>, place: &Place) -> Result<Opened, CommandError> {
+    fn open_unknown(&self, ui: &mut Ui, path: PathBuf, bytes: Vec<u8>) -> Result<Opened, CommandError> {
         let vault = Vault::read(bytes, &[])?;
         let id = vault.id();
         if self.variables.vault_id()?.is_some() {
@@ -203,7 +246,7 @@ impl Context {
                 return Err(CommandError::UnknownPlace { path, id });
             }
         }
-        self.trust(place, &vault)?;
+        self.trust(&Place::of(&path)?, &vault)?;
         let state = self.directories().vault_state(&id.to_string());
         let memory = Memory::load(&state, id).map_err(vault::Error::from)?;
         self.known.set(Some(id));

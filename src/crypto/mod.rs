@@ -94,7 +94,24 @@ pub fn to_base64(bytes: &[u8]) -> String {
 /// # Errors
 /// [`Error::Malformed`] naming `what`.
 pub fn from_base64(text: &str, what: &'static str) -> Result<Vec<u8>, Error> {
+    // The crate takes several padded texts in a row for one.
+    let (head, _) = text.as_bytes().split_at(text.len().saturating_sub(2));
+    if memchr::memchr(b'=', head).is_some() {
+        return Err(Error::Malformed(what));
+    }
     data_encoding::BASE64.decode(text.as_bytes()).map_err(|_| Error::Malformed(what))
+}
+
+/// True for canonical standard base64 of 1 to `max` bytes, which are not decoded.
+pub(crate) fn is_base64(text: &str, max: usize) -> bool {
+    let Some((head, last)) = text.len().checked_sub(4).and_then(|at| text.as_bytes().split_at_checked(at)) else {
+        return false;
+    };
+    // Only the last four characters can be padded or have bits left over. No early end: so this is fast.
+    let of_alphabet = |all: bool, b: &u8| all & (b.is_ascii_alphanumeric() | (*b == b'+') | (*b == b'/'));
+    text.len().is_multiple_of(4)
+        && head.iter().fold(true, of_alphabet)
+        && data_encoding::BASE64.decode(last).is_ok_and(|rest| head.len() / 4 * 3 + rest.len() <= max)
 }
 
 fn array_from_base64<const N: usize>(text: &str, what: &'static str) -> Result<[u8; N], Error> {

@@ -9,9 +9,6 @@ use zeroize::Zeroizing;
 
 use super::{Error, IdentityKey, array_from_base64, length_prefixed, to_base64};
 
-/// Largest grant, in bytes of its age file.
-const MAX_GRANT: usize = 4096;
-
 /// Keys to wrap from which on another thread is worth its start.
 const WORTH_A_THREAD: usize = 64;
 
@@ -121,12 +118,15 @@ impl fmt::Debug for DataKey {
 }
 
 impl WrappedKey {
+    /// Bytes of the largest one.
+    pub const MOST: usize = 4096;
+
     /// From the bytes of the file.
     ///
     /// # Errors
     /// [`Error::Malformed`] over 4 KiB or empty.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
-        if bytes.is_empty() || bytes.len() > MAX_GRANT {
+        if bytes.is_empty() || bytes.len() > Self::MOST {
             return Err(Error::Malformed("grant"));
         }
         Ok(Self(bytes))
@@ -181,6 +181,11 @@ impl fmt::Debug for WrappedKey {
 }
 
 impl Recipient {
+    /// Of text that was parsed before, in the same notation.
+    pub(crate) fn of_known(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// True for native X25519 recipients, which every build can wrap to.
     #[must_use]
     pub fn is_native(&self) -> bool {
@@ -199,7 +204,7 @@ impl FromStr for Recipient {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let malformed = Error::Malformed("recipient");
-        if text.len() > MAX_GRANT {
+        if text.len() > WrappedKey::MOST {
             return Err(malformed);
         }
         let well_formed = if let Some(key) = text.strip_prefix("ssh-ed25519 ") {

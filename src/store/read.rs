@@ -1,5 +1,6 @@
 //! Reading a whole file within a bound.
 
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -20,6 +21,34 @@ pub fn read(path: &Path, max: u64) -> Result<Vec<u8>, Error> {
     let (fd, stat) = open_regular(path, OFlags::RDONLY)?;
     let mut bytes = read_bounded(&fd, u64::try_from(stat.st_size).unwrap_or(0), path, max)?;
     Ok(std::mem::take(&mut *bytes))
+}
+
+/// Reads ranges of a regular file of exactly `size` bytes, one behind the other: `None` if it
+/// has more or fewer, or changes its length meanwhile.
+///
+/// # Errors
+/// As [`read`], but for the bound.
+pub fn read_ranges(path: &Path, size: u64, ranges: &[Range<u64>]) -> Result<Option<Vec<u8>>, Error> {
+    let (fd, stat) = open_regular(path, OFlags::RDONLY)?;
+    let total = ranges.iter().try_fold(0u64, |sum, range| sum.checked_add(range.end.checked_sub(range.start)?));
+    let total = total.and_then(|total| usize::try_from(total).ok());
+    let Some(total) = total.filter(|_| u64::try_from(stat.st_size).ok() == Some(size)) else { return Ok(None) };
+    let mut bytes = vec![0; total];
+    let mut room = bytes.as_mut_slice();
+    for range in ranges {
+        let mut offset = range.start;
+        while offset < range.end {
+            let wanted = usize::try_from(range.end - offset).unwrap_or(usize::MAX);
+            let count = retry_on_intr(|| rustix::io::pread(&fd, &mut room[..wanted], offset))
+                .map_err(|errno| Error::io("read", path, errno))?;
+            if count == 0 {
+                return Ok(None);
+            }
+            room = &mut room[count..];
+            offset += count as u64;
+        }
+    }
+    Ok(Some(bytes))
 }
 
 /// Reads a file that only its owner, the current effective user, can open.

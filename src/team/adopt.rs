@@ -287,7 +287,11 @@ impl Sides<'_> {
                 let given = entered.map(|(role, _)| Access::of(role)).unwrap_or_default();
                 role = both(&Access::of(&role), &given).to_role();
             }
-            let role = Role { admin: role.admin, read: self.existing(&role.read), write: self.existing(&role.write) };
+            let role = Role {
+                admin: role.admin,
+                read: self.existing(&role.read).into(),
+                write: self.existing(&role.write).into(),
+            };
             Action::AddMember { member: member.clone(), device, role }
         };
         self.change(action)
@@ -409,7 +413,7 @@ impl Sides<'_> {
                 let readers = self.common().readers(profile).chain(here.readers(profile));
                 let readers: BTreeSet<_> = readers.map(|(_, recipient)| recipient).collect();
                 let strangers = team.readers(profile).filter(|(_, recipient)| !readers.contains(recipient));
-                let_in.extend(strangers.map(|(device, _)| (profile.clone(), device)));
+                let_in.extend(strangers.map(|(device, _)| (profile.clone(), device.clone())));
             }
         }
         let mut strangers: BTreeMap<ProfileName, Vec<Exposure>> = BTreeMap::new();

@@ -58,7 +58,7 @@ fn check_device_name(tx: &Transaction, device: &DeviceName) -> Result<(), Error>
 }
 
 fn check_profiles(tx: &Transaction, role: &Role) -> Result<(), Error> {
-    match role.read.iter().chain(&role.write).find(|profile| !tx.team().profiles().contains_key(*profile)) {
+    match role.read.iter().chain(&*role.write).find(|profile| !tx.team().profiles().contains_key(*profile)) {
         Some(missing) => Err(Error::NoProfile(missing.clone())),
         None => Ok(()),
     }

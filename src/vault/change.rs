@@ -1,5 +1,7 @@
 //! One change of the team: its text, its signature, its hash (`docs/format.md`, section 3).
 
+use std::sync::Arc;
+
 use crate::clock::Timestamp;
 use crate::crypto::{
     Commitment, Hash, KdfCost, PublicKey, Recipient, SealedIdentity, Signature, SigningKey, length_prefixed,
@@ -18,10 +20,15 @@ pub struct Role {
     /// May change the team, and read and write every profile.
     pub admin: bool,
     /// Profiles that may only be read, sorted; empty for admins.
-    pub read: Vec<ProfileName>,
+    pub read: Arc<[ProfileName]>,
     /// Profiles that may be read and written, sorted; empty for admins.
-    pub write: Vec<ProfileName>,
+    pub write: Arc<[ProfileName]>,
 }
+
+/// Lists of profiles in the roles read so far, with their text. In most teams many members
+/// have the same few, and each is read once at a start: there may be thousands of names in all.
+#[derive(Default)]
+pub(crate) struct Lists<'a>(Vec<(&'a str, Arc<[ProfileName]>)>);
 
 /// A device as it enters the team.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +122,8 @@ pub struct Change {
 /// A change that was read, with what its signature covers.
 pub(crate) struct SignedChange<'a> {
     pub(crate) change: Change,
-    pub(crate) signature: Signature,
+    /// `None` for one that was verified before.
+    pub(crate) signature: Option<Signature>,
     /// The text above the signature line.
     pub(crate) signed_text: &'a str,
 }
@@ -195,12 +203,17 @@ impl Change {
 
 impl<'a> SignedChange<'a> {
     /// Reads one section. `first_line` is the number of lines of the file before it.
-    pub(crate) fn read(text: &'a str, first_line: usize) -> Result<Self, Rejected> {
-        Self::read_at(text).map_err(|stop| stop.at_line(text, first_line))
+    pub(crate) fn read(text: &'a str, first_line: usize, lists: &mut Lists<'a>) -> Result<Self, Rejected> {
+        Self::read_at(&mut Cursor::new(text), text, lists).map_err(|stop| stop.at_line(text, first_line))
     }
 
-    fn read_at(text: &'a str) -> Result<Self, Stop> {
-        let c = &mut Cursor::new(text);
+    /// Reads one that was read and verified before: its hash says so.
+    pub(crate) fn read_known(text: &'a str, lists: &mut Lists<'a>) -> Result<Self, Rejected> {
+        let known = Self::read_at(&mut Cursor::of_known(text), text, lists);
+        known.map_err(|stop| stop.at_line(text, 0))
+    }
+
+    fn read_at(c: &mut Cursor<'a>, text: &'a str, lists: &mut Lists<'a>) -> Result<Self, Stop> {
         c.expect("[[team]]\n")?;
         let number = c.required("change")?;
         let nonce = c.optional::<[u8; 16]>("nonce")?;
@@ -223,12 +236,12 @@ impl<'a> SignedChange<'a> {
             "add_member" => Action::AddMember {
                 member: c.required("member")?,
                 device: NewDevice::read(c, false)?,
-                role: Role::read(c)?,
+                role: Role::read(c, lists)?,
             },
             "add_device" => Action::AddDevice { member: c.required("member")?, device: NewDevice::read(c, false)? },
             "remove_member" => Action::RemoveMember { member: c.required("member")? },
             "remove_device" => Action::RemoveDevice { device: c.required("device")? },
-            "set_role" => Action::SetRole { member: c.required("member")?, role: Role::read(c)? },
+            "set_role" => Action::SetRole { member: c.required("member")?, role: Role::read(c, lists)? },
             "add_profile" => Action::AddProfile { profile: c.required("profile")?, extends: parents(c)? },
             "set_profile" => Action::SetProfile { profile: c.required("profile")?, extends: parents(c)? },
             "remove_profile" => Action::RemoveProfile { profile: c.required("profile")? },
@@ -254,7 +267,7 @@ impl<'a> SignedChange<'a> {
         };
         let rekeyed = c.optional::<Sorted<Rekeyed>>("rekeyed")?.unwrap_or_default().0;
         let signed_text = &text[..c.offset()];
-        let signature = c.required("signature")?;
+        let signature = c.signature_last()?;
         if !c.at_end() {
             return c.stop(Kind::Layout);
         }
@@ -288,12 +301,12 @@ impl NewDevice {
 }
 
 impl Role {
-    fn read(c: &mut Cursor<'_>) -> Result<Self, Stop> {
+    fn read<'a>(c: &mut Cursor<'a>, lists: &mut Lists<'a>) -> Result<Self, Stop> {
         let here = *c;
         let role = Self {
             admin: c.optional::<True>("admin")?.is_some(),
-            read: c.optional::<Sorted<ProfileName>>("read")?.unwrap_or_default().0,
-            write: c.optional::<Sorted<ProfileName>>("write")?.unwrap_or_default().0,
+            read: lists.read(c, "read")?,
+            write: lists.read(c, "write")?,
         };
         let both = role.read.iter().any(|profile| role.write.binary_search(profile).is_ok());
         if both || (role.admin && !(role.read.is_empty() && role.write.is_empty())) {
@@ -306,6 +319,32 @@ impl Role {
         optional_field(out, "admin", self.admin.then_some(&True));
         array_field(out, "read", &self.read);
         array_field(out, "write", &self.write);
+    }
+}
+
+impl<'a> Lists<'a> {
+    /// More texts than this are not looked through.
+    const MOST: usize = 16;
+
+    /// A sorted array of profiles on a line of its own; nothing if another field comes next.
+    fn read(&mut self, c: &mut Cursor<'a>, key: &str) -> Result<Arc<[ProfileName]>, Stop> {
+        if !c.take_key(key) {
+            return Ok(Arc::default());
+        }
+        let rest = c.rest();
+        let line = &rest[..memchr::memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len())];
+        let known = self.0.iter().find(|(text, _)| *text == line).map(|(_, list)| list.clone());
+        if let Some(list) = known {
+            c.expect(line)?;
+            c.expect("\n")?;
+            return Ok(list);
+        }
+        let list: Arc<[ProfileName]> = Sorted::read(c)?.0.into();
+        c.expect("\n")?;
+        if self.0.len() < Self::MOST {
+            self.0.push((line, list.clone()));
+        }
+        Ok(list)
     }
 }
 

@@ -67,6 +67,7 @@ impl Document {
             return Err(layout(text.len()));
         }
         let (mut changes, mut profiles) = (Vec::new(), Vec::<(ProfileName, Range<usize>)>::new());
+        let empty_line = memchr::memmem::Finder::new(b"\n\n");
         while offset < text.len() {
             // An empty line, then the section up to the LF before the next empty line.
             if text.as_bytes()[offset] != b'\n' {
@@ -74,7 +75,7 @@ impl Document {
             }
             let start = offset + 1;
             let section = &text[start..];
-            offset = memchr::memmem::find(section.as_bytes(), b"\n\n").map_or(text.len(), |at| start + at + 1);
+            offset = empty_line.find(section.as_bytes()).map_or(text.len(), |at| start + at + 1);
             let header = section.split('\n').next().unwrap_or_default();
             if header == "[[team]]" && profiles.is_empty() {
                 if changes.len() == MAX_CHANGES {
@@ -113,7 +114,7 @@ impl Document {
     }
 
     /// Names of the profiles, in order.
-    pub(crate) fn profile_names(&self) -> impl Iterator<Item = &ProfileName> {
+    pub(crate) fn profile_names(&self) -> impl ExactSizeIterator<Item = &ProfileName> {
         self.profiles.iter().map(|(name, _)| name)
     }
 
@@ -122,6 +123,11 @@ impl Document {
         let at = self.profiles.binary_search_by(|(found, _)| found.cmp(name)).ok()?;
         let range = &self.profiles[at].1;
         Some((&self.text[range.clone()], self.before(range)))
+    }
+
+    /// Where each profile's section is: its first byte, and the byte behind its last.
+    pub(super) fn profile_spans(&self) -> impl Iterator<Item = (&ProfileName, (u64, u64))> {
+        self.profiles.iter().map(|(name, range)| (name, (range.start as u64, range.end as u64)))
     }
 
     fn before(&self, range: &Range<usize>) -> LinesBefore<'_> {

@@ -77,7 +77,7 @@ pub fn found(founder: &Founder<'_>, profiles: &BTreeSet<ProfileName>, now: Times
     for (profile, data_key) in keys {
         let mut grants = BTreeMap::new();
         for (device, recipient) in team.readers(profile) {
-            grants.insert(device, data_key.wrap(recipient)?);
+            grants.insert(device.clone(), data_key.wrap(recipient)?);
         }
         let profile = Profile { grants, ..Profile::empty(profile) };
         let signature = SectionSignature {

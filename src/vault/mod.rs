@@ -11,6 +11,7 @@ mod error;
 mod founding;
 pub mod merge;
 mod name;
+mod part;
 mod pin;
 mod profile;
 mod secret;
@@ -24,6 +25,7 @@ use std::collections::BTreeSet;
 
 use crate::clock::Timestamp;
 use crate::crypto::Hash;
+use change::Lists;
 use document::Document;
 
 pub use change::{Action, Change, NewDevice, Recovery, Rekeyed, Role};
@@ -33,6 +35,7 @@ pub use effective::Effective;
 pub use error::{Error, Kind, Rejected};
 pub use founding::{Founder, found};
 pub use name::{DeviceName, MemberName, NameError, ProfileName, ProviderName, SecretName};
+pub use part::Part;
 pub use pin::{Error as PinError, Memory, Standing, Warning};
 pub use profile::{Profile, Section};
 pub use secret::{Earlier, Exposure, OnOverdue, Pending, PolicyFields, Removed, RotateEvery, Scope, Secret, Stage};
@@ -68,12 +71,28 @@ impl Vault {
     /// # Errors
     /// [`Rejected`], of the kinds up to `profiles`.
     pub fn read(bytes: Vec<u8>, verified: &[Hash]) -> Result<Self, Rejected> {
+        let vault = Self::read_sections(bytes, verified)?;
+        if !vault.document.profile_names().eq(vault.team.profiles().keys()) {
+            return Err(Rejected::new(Kind::Profiles));
+        }
+        Ok(vault)
+    }
+
+    /// Accepts the ranges of a file that [`Memory::part`] named, in order, as a vault file that
+    /// has some of its profiles. `None` for anything that does not hold: the whole file says why.
+    #[must_use]
+    pub fn read_part(ranges: Vec<u8>, verified: &[Hash]) -> Option<Self> {
+        Self::read_sections(part::file(ranges)?, verified).ok()
+    }
+
+    /// Everything but that the profiles are those of the team log.
+    fn read_sections(bytes: Vec<u8>, verified: &[Hash]) -> Result<Self, Rejected> {
         let document = Document::parse(bytes)?;
         let rejected = |rejected| document::diagnose(document.text().as_bytes(), rejected);
-        let (mut team, mut newest_change) = (Team::default(), None);
+        let (mut team, mut lists, mut newest_change) = (Team::default(), Lists::default(), None);
         for (n, (text, before)) in document.changes().enumerate() {
             // Lines are counted only for an error: every change is read on every start.
-            let read = team.read(text, 0, |hash| verified.get(n) == Some(hash)).map_err(|mut error| {
+            let read = team.read(text, 0, &mut lists, |hash| verified.get(n) == Some(hash)).map_err(|mut error| {
                 error.line = error.line.map(|line| line + before.count());
                 rejected(error)
             })?;
@@ -81,9 +100,6 @@ impl Vault {
                 return Err(Rejected::new(Kind::Id));
             }
             newest_change = newest_change.max(Some(read.at));
-        }
-        if !document.profile_names().eq(team.profiles().keys()) {
-            return Err(Rejected::new(Kind::Profiles));
         }
         // Layout demands one change at least.
         let newest_change = newest_change.ok_or(Rejected::new(Kind::Layout))?;
@@ -96,6 +112,12 @@ impl Vault {
     pub fn claimed_id(bytes: &[u8]) -> Option<Hash> {
         let line = bytes.split(|&byte| byte == b'\n').nth(2)?;
         std::str::from_utf8(line.strip_prefix(b"id = \"")?.strip_suffix(b"\"")?).ok()?.parse().ok()
+    }
+
+    /// True if it was read in part: not all of its profiles are here.
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        self.document.profile_names().len() < self.team.profiles().len()
     }
 
     /// The vault's id: the root of trust.
@@ -112,20 +134,20 @@ impl Vault {
 
     /// The team as it was after its first changes.
     pub(crate) fn team_after(&self, changes: usize) -> Team {
-        let mut team = Team::default();
+        let (mut team, mut lists) = (Team::default(), Lists::default());
         for (text, _) in self.document.changes().take(changes) {
             // Each was verified before, or there would be no vault.
-            let _ = team.read(text, 0, |_| true);
+            let _ = team.read(text, 0, &mut lists, |_| true);
         }
         team
     }
 
     /// The team after each change from the one at position `from` on.
     pub(crate) fn teams_since(&self, from: usize) -> impl Iterator<Item = Team> {
-        let mut team = self.team_after(from);
+        let (mut team, mut lists) = (self.team_after(from), Lists::default());
         self.document.changes().skip(from).map(move |(text, _)| {
             // Each was verified before, or there would be no vault.
-            let _ = team.read(text, 0, |_| true);
+            let _ = team.read(text, 0, &mut lists, |_| true);
             team.clone()
         })
     }
@@ -133,7 +155,11 @@ impl Vault {
     /// The changes of the team, in order.
     pub fn changes(&self) -> impl Iterator<Item = Change> {
         // Each was read before, or there would be no vault.
-        self.document.changes().filter_map(|(text, _)| change::SignedChange::read(text, 0).ok()).map(|read| read.change)
+        let mut lists = Lists::default();
+        self.document
+            .changes()
+            .filter_map(move |(text, _)| change::SignedChange::read_known(text, &mut lists).ok())
+            .map(|read| read.change)
     }
 
     /// The file's bytes.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 /// Why a name was refused. Carries no text: what was typed may be a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -112,8 +113,9 @@ impl SecretName {
 impl DeviceName {
     /// The name of the recovery device.
     #[must_use]
-    pub fn recovery() -> Self {
-        Self("recovery".to_owned())
+    pub fn recovery() -> &'static Self {
+        static NAME: LazyLock<DeviceName> = LazyLock::new(|| DeviceName("recovery".to_owned()));
+        &NAME
     }
 
     /// True for the recovery device.

@@ -11,6 +11,7 @@ use crate::store;
 
 use super::Vault;
 use super::name::{DeviceName, MemberName, ProfileName};
+use super::part::{Part, Parts};
 use super::profile::Section;
 use super::signature::Counts;
 use super::team::Team;
@@ -161,6 +162,9 @@ pub struct Memory {
     /// The device this installation last acted as, so that refusals go into its log.
     #[serde(default)]
     device: Option<DeviceName>,
+    /// Where the sections of a large file were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parts: Option<Parts>,
 }
 
 /// Profiles that the same devices may write: in most teams that is one list, or a few,
@@ -196,6 +200,7 @@ impl Memory {
             warned: Vec::new(),
             adopted: BTreeSet::new(),
             device: None,
+            parts: None,
         }
     }
 
@@ -221,6 +226,12 @@ impl Memory {
     #[must_use]
     pub fn verified(&self) -> &[Hash] {
         &self.chain
+    }
+
+    /// What to read of the file for a profile, where most of it is about others.
+    #[must_use]
+    pub fn part(&self, profile: &ProfileName) -> Option<Part> {
+        self.parts.as_ref()?.part(profile)
     }
 
     /// The device this installation last acted as.
@@ -375,6 +386,9 @@ impl Memory {
                 self.see(section);
             }
         }
+        if !vault.is_part() {
+            self.parts = Parts::of(vault);
+        }
         for warning in given {
             if self.warned.len() == MAX_WARNED {
                 self.warned.remove(0);
@@ -418,7 +432,7 @@ impl Memory {
 
     fn take_team(&mut self, team: &Team) {
         self.chain = team.hashes().to_vec();
-        let devices = || team.devices().keys().chain(team.recovery().is_some().then_some(&RECOVERY.0));
+        let devices = || team.devices().keys().chain(team.recovery().is_some().then_some(DeviceName::recovery()));
         let mut writing: BTreeMap<BTreeSet<DeviceName>, Vec<ProfileName>> = BTreeMap::new();
         for profile in team.profiles().keys() {
             let writers = devices().filter(|device| team.writes(device, profile)).cloned().collect();
@@ -477,9 +491,6 @@ impl Memory {
         Ok(store::replace(&path, &bytes, store::Mode::Private)?)
     }
 }
-
-/// The recovery device's name, to be lent.
-static RECOVERY: std::sync::LazyLock<(DeviceName,)> = std::sync::LazyLock::new(|| (DeviceName::recovery(),));
 
 /// What a warning is remembered by: the file's head and what was said of it.
 fn mark(team: &Team, warning: &Warning) -> Hash {

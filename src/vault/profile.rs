@@ -312,8 +312,7 @@ fn read_head<'a>(name: &ProfileName, c: &mut Cursor<'a>) -> Result<(u64, Grants<
             return here.stop(Kind::Grants);
         }
         let value = c.rest();
-        // Decoded again when it is used; here only its notation counts.
-        WrappedKey::read(c)?;
+        c.pass_grant()?;
         grants.push((device, &value[..value.len() - c.rest().len()]));
         c.expect("\n")?;
     }
@@ -347,7 +346,7 @@ fn check(
     if epoch != state.epoch {
         return Err(Rejected::new(Kind::Epoch));
     }
-    if !team.readers(name).map(|(device, _)| device).eq(grants.iter().map(|(device, _)| device.clone())) {
+    if !team.readers(name).map(|(device, _)| device).eq(grants.iter().map(|(device, _)| device)) {
         return Err(Rejected::new(Kind::Grants));
     }
     if !team.hashes().contains(&signature.team) {
@@ -386,9 +385,10 @@ impl<'a> Body<'a> {
             return c.stop(Kind::Layout);
         }
         // Headers begin a line; values never contain a line break, so `\n[` is one.
+        let header_after = memchr::memmem::Finder::new(b"\n[");
+        let next = |from: usize| header_after.find(&bytes[from..]).map_or(bytes.len(), |n| from + n + 1);
         let mut at = start;
         while at < bytes.len() {
-            let next = |from: usize| memchr::memmem::find(&bytes[from..], b"\n[").map_or(bytes.len(), |n| from + n + 1);
             let mut end = next(at);
             let header = &text[at..];
             let stop = Stop { kind: Kind::Layout, offset: at };

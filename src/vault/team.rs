@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::clock::Timestamp;
 use crate::crypto::{Commitment, Hash, PublicKey, Recipient, SealedIdentity};
 
-use super::change::{self, Action, Change, NewDevice, Recovery, Role, SignedChange};
+use super::change::{self, Action, Change, Lists, NewDevice, Recovery, Role, SignedChange};
 use super::error::{Kind, Rejected};
 use super::name::{DeviceName, MemberName, ProfileName};
 
@@ -69,23 +69,28 @@ impl Team {
     ///
     /// `verified` is true when this very change, by its hash, was verified before;
     /// its signature is then not computed again.
-    pub(crate) fn read(
+    pub(crate) fn read<'a>(
         &mut self,
-        text: &str,
+        text: &'a str,
         first_line: usize,
+        lists: &mut Lists<'a>,
         verified: impl FnOnce(&Hash) -> bool,
     ) -> Result<Change, Rejected> {
-        let signed = SignedChange::read(text, first_line)?;
         let previous = self.head();
         let hash = change::hash(&previous, text);
+        let signed = if verified(&hash) {
+            SignedChange::read_known(text, lists)?
+        } else {
+            SignedChange::read(text, first_line, lists)?
+        };
         let change = signed.change;
         let place = |rejected: Rejected| rejected.in_change(change.number, Some(&change.by));
         if change.number != self.hashes.len() as u64 + 1 {
             return Err(place(Rejected::new(Kind::Chain)));
         }
         let key = self.signer_of(&change).map_err(place)?;
-        if !verified(&hash) {
-            key.verify(&change::signed_bytes(&previous, signed.signed_text), &signed.signature)
+        if let Some(signature) = &signed.signature {
+            key.verify(&change::signed_bytes(&previous, signed.signed_text), signature)
                 .map_err(|_| place(Rejected::new(Kind::TeamSignature)))?;
         }
         self.apply(&change).map_err(place)?;
@@ -283,7 +288,12 @@ impl Team {
     }
 
     fn check_role(&self, role: &Role) -> Result<(), Rejected> {
-        if role.read.iter().chain(&role.write).all(|profile| self.profiles.contains_key(profile)) {
+        // Both are sorted.
+        let exist = |wanted: &[ProfileName]| {
+            let mut there = self.profiles.keys();
+            wanted.iter().all(|profile| there.any(|there| there == profile))
+        };
+        if exist(&role.read) && exist(&role.write) {
             Ok(())
         } else {
             Err(Rejected::rule("a role names a profile that does not exist"))
@@ -385,8 +395,11 @@ impl Team {
             return Err(Rejected::rule("no such profile"));
         }
         for role in self.members.values_mut() {
-            role.read.retain(|name| name != profile);
-            role.write.retain(|name| name != profile);
+            for list in [&mut role.read, &mut role.write] {
+                if list.contains(profile) {
+                    *list = list.iter().filter(|name| *name != profile).cloned().collect();
+                }
+            }
         }
         self.former_profiles.insert(profile.clone());
         Ok(())

@@ -214,7 +214,7 @@ impl Transaction {
                 let section = self.vault.section(&name)?;
                 let readers = self.team.readers(&name).map(|(device, _)| device);
                 let signer_writes = self.team.writes(&section.signature().by, &name);
-                if signer_writes && readers.eq(section.grant_holders().cloned()) {
+                if signer_writes && readers.eq(section.grant_holders()) {
                     continue;
                 }
             }
@@ -222,9 +222,9 @@ impl Transaction {
             let Some(open) = self.profiles.get_mut(&name) else { continue };
             let mut grants = std::mem::take(&mut open.profile.grants);
             for (device, recipient) in self.team.readers(&name) {
-                match grants.remove(&device) {
-                    Some(grant) => drop(open.profile.grants.insert(device, grant)),
-                    None => missing.push((name.clone(), device, recipient.clone())),
+                match grants.remove(device) {
+                    Some(grant) => drop(open.profile.grants.insert(device.clone(), grant)),
+                    None => missing.push((name.clone(), device.clone(), recipient.clone())),
                 }
             }
         }

@@ -32,6 +32,7 @@ mod list;
 mod man;
 mod moving;
 mod narrow;
+mod parts;
 mod profile;
 mod prompts;
 mod replaced;

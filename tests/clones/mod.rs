@@ -72,7 +72,7 @@ pub fn admin() -> Role {
 }
 
 pub fn writer(profile: &str) -> Role {
-    Role { write: vec![profile.parse().unwrap()], ..Role::default() }
+    Role { write: [profile.parse().unwrap()].into(), ..Role::default() }
 }
 
 fn run(command: &mut Command, input: &[u8]) -> Output {

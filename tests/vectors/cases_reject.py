@@ -356,11 +356,17 @@ def spoil_bits(text):
     return body[:-1] + table[table.index(body[-1]) ^ 1] + text[len(body):]
 
 
-FIELD = {"signing_key": 0, "nonce": 0}
+def padded_within(text):
+    """The same bytes as two padded texts in a row, which some decoders take for one."""
+    data = base64.b64decode(text)
+    return b64(data[:1]) + b64(data[1:])
+
+
 for name, why, spoil in (
         ("unused-bits", "An unused bit of base64 is set.", spoil_bits),
         ("no-padding", "base64 without padding.", lambda t: t.rstrip("=")),
         ("more-padding", "base64 with too much padding.", lambda t: t + "===="),
+        ("inner-padding", "base64 with padding in the middle.", padded_within),
         ("space", "A space in base64.", lambda t: t[:8] + " " + t[8:]),
         ("url-safe", "base64 with the alphabet for addresses.", lambda t: "-_" + t[2:]),
         ("short", "31 bytes in place of 32.", lambda t: b64(base64.b64decode(t)[:31])),
@@ -384,6 +390,11 @@ for name, why, spoil in (
         ("not-64-short", "A value's ciphertext lacks a byte.", lambda b: b[:-1]),
         ("half-block", "A value's ciphertext is 32 bytes long.", lambda b: b[:72])):
     lay(f"value-{name}", why, profile(small, swap(VALUE, lambda m, s=spoil: f'value = "{b64(s(base64.b64decode(m[1])))}"')))
+
+lay("value-inner-padding", "A value's base64 has padding in the middle.",
+    profile(small, swap(VALUE, lambda m: f'value = "{padded_within(m[1])}"')))
+lay("grant-inner-padding", "A grant's base64 has padding in the middle.",
+    profile(small, swap(re.compile('(?<=grant\\]\n)(.*) = "(.*)"'), lambda m: f'{m[1]} = "{padded_within(m[2])}"')))
 
 # -------------------------------------------------------------------- strings
 

@@ -99,18 +99,23 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     cx.attempt("exec", &profile, &args.only);
     let (command, arguments) = args.command.split_first().ok_or(CommandError::Internal("no command"))?;
 
-    // Find: the program, the vault, the secrets. Everything here was verified by `open` and `effective`.
+    // Find: the program, the vault, the secrets. Everything here was verified by `open_for` and `effective`.
     let program = program::find(command, cx.variables.search_path().as_deref())?;
-    let opened = cx.open(ui)?;
-    let effective = cx.effective(ui, &opened, &profile)?;
-    let newest = opened.vault.newest_signed(effective.sections().iter());
-    let time = rotation::effective_now(cx.now(), newest);
+    let part = cx.open_for(ui, &profile)?;
+    let whole;
+    let (opened, Found { effective, time, wanted }) = match find(cx, ui, args, &part, &program) {
+        // Of a large file what was read may be outdated, or where something is cannot be told.
+        Err(_) if part.vault.is_part() => {
+            whole = cx.open(ui)?;
+            (&whole, find(cx, ui, args, &whole, &program)?)
+        }
+        found => (&part, found?),
+    };
     if time.is_far_behind() {
-        Newest::signed(&opened.vault, effective.sections()).say(cx, ui, &opened);
+        Newest::signed(&opened.vault, effective.sections()).say(cx, ui, opened);
     }
-    let wanted = select(cx, ui, args, &effective, &program, time)?;
     let late = late(&wanted);
-    warn_of_age(cx, ui, &opened, &late);
+    warn_of_age(cx, ui, opened, &late);
     let stale: Vec<SecretName> = late.iter().filter(|late| late.refused).map(|late| late.name.clone()).collect();
     if !stale.is_empty() && !args.allow_stale {
         return Err(CommandError::Stale(stale));
@@ -118,12 +123,12 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
 
     // Unlock: one grant for each profile that something is taken from.
     let used: BTreeSet<usize> = wanted.iter().map(|wanted| wanted.section).collect();
-    let actor = if used.is_empty() { None } else { Some(cx.actor(ui, &opened)?) };
+    let actor = if used.is_empty() { None } else { Some(cx.actor(ui, opened)?) };
     let mut keys = Vec::new();
     for position in 0..effective.sections().len() {
         let key = match &actor {
             Some(actor) if used.contains(&position) => {
-                Some(cx.unlock(&opened, actor, &effective.sections()[position])?)
+                Some(cx.unlock(opened, actor, &effective.sections()[position])?)
             }
             _ => None,
         };
@@ -144,7 +149,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     };
     let (values, recorded) = match &actor {
         Some(actor) => {
-            let (values, trail, receipt) = cx.with_use(ui, &opened, actor, &use_of, open)?;
+            let (values, trail, receipt) = cx.with_use(ui, opened, actor, &use_of, open)?;
             (values, Some((trail, receipt)))
         }
         // Nothing is used, so there is nothing to record.
@@ -152,13 +157,34 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     };
 
     // Run. From here on only a failure comes back.
-    let error = start(cx, args, &opened, &program, arguments, &wanted, &values);
+    let error = start(cx, args, opened, &program, arguments, &wanted, &values);
     let error = CommandError::from(error);
     if let Some((mut trail, receipt)) = recorded {
         trail.failed(&use_of, receipt.head.sequence, error.word(), cx.now())?;
         cx.settled();
     }
     Err(error)
+}
+
+/// What was found in a vault file.
+struct Found<'o> {
+    effective: Effective<'o>,
+    time: Honest,
+    wanted: Vec<Wanted>,
+}
+
+fn find<'o>(
+    cx: &Context,
+    ui: &mut Ui,
+    args: &Args,
+    opened: &'o Opened,
+    program: &program::Program,
+) -> Result<Found<'o>, CommandError> {
+    let effective = cx.effective(ui, opened, &cx.profile())?;
+    let newest = opened.vault.newest_signed(effective.sections().iter());
+    let time = rotation::effective_now(cx.now(), newest);
+    let wanted = select(cx, ui, args, &effective, program, time)?;
+    Ok(Found { effective, time, wanted })
 }
 
 fn start(

@@ -78,7 +78,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         signing_key: Some(identity.key.signing_key().public()),
     };
     let actor = Actor { identity: Rc::new(identity.key), device: device.clone() };
-    let by_recovery = Signer { device: vault::DeviceName::recovery(), identity: &recovery_identity };
+    let by_recovery = Signer { device: vault::DeviceName::recovery().clone(), identity: &recovery_identity };
     cx.change_as(ui, &actor, &opened, &change, |tx, signer, now| {
         team::enroll(tx, &member, new_device, &by_recovery, now)?;
         team::new_recovery(tx, &new_code.as_passphrase(), signer, now)?;

@@ -397,7 +397,7 @@ fn left_since_then(plan: &Plan<'_>, name: &ProfileName, at: Timestamp) -> Vec<Ex
     let (old, new) = (plan.side(plan.team.other()).team(), plan.side(plan.team).team());
     let now: BTreeSet<_> = new.readers(name).collect();
     let gone: Vec<DeviceName> =
-        old.readers(name).filter(|reader| !now.contains(reader)).map(|(device, _)| device).collect();
+        old.readers(name).filter(|reader| !now.contains(reader)).map(|(device, _)| device.clone()).collect();
     let mut who = BTreeSet::new();
     for device in &gone {
         let Some(member) = old.devices().get(device).map(|device| &device.member) else { continue };

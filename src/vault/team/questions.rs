@@ -138,24 +138,22 @@ impl Team {
     #[must_use]
     pub fn device_of(&self, recipient: &Recipient) -> Option<DeviceName> {
         if self.recovery.as_ref().is_some_and(|recovery| recovery.recipient == *recipient) {
-            return Some(DeviceName::recovery());
+            return Some(DeviceName::recovery().clone());
         }
         let found = self.devices.iter().find(|(_, device)| device.active && device.recipient == *recipient);
         found.map(|(name, _)| name.clone())
     }
 
     /// Everyone who holds a grant of the profile, in order of names.
-    pub fn readers<'a>(&'a self, profile: &'a ProfileName) -> impl Iterator<Item = (DeviceName, &'a Recipient)> {
-        // `recovery` sorts among the device names.
-        let mut readers: Vec<(DeviceName, &Recipient)> = self
-            .devices
-            .iter()
-            .filter(|(name, _)| self.reads(name, profile))
-            .map(|(name, device)| (name.clone(), &device.recipient))
-            .collect();
+    pub fn readers<'a>(&'a self, profile: &ProfileName) -> impl Iterator<Item = (&'a DeviceName, &'a Recipient)> {
+        let may =
+            |device: &Device| device.active && self.members.get(&device.member).is_some_and(|role| role.reads(profile));
+        let devices = self.devices.iter().filter(|(_, device)| may(device));
+        let mut readers: Vec<_> = devices.map(|(name, device)| (name, &device.recipient)).collect();
         if let Some(recovery) = &self.recovery {
-            readers.push((DeviceName::recovery(), &recovery.recipient));
-            readers.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+            // `recovery` sorts among the device names.
+            let at = readers.partition_point(|(name, _)| *name < DeviceName::recovery());
+            readers.insert(at, (DeviceName::recovery(), &recovery.recipient));
         }
         readers.into_iter()
     }
