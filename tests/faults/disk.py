@@ -10,8 +10,11 @@ import tempfile
 from pathlib import Path
 
 import durable_order
+import rotations
+import scenarios
 import team
 from bench import NOBODY, Bench, Skip, limited, needs, needs_root, shown, text
+from sweep import Tree
 from tracing import parse
 
 USES = (["get", "TOKEN"], ["exec", "--", "touch", "ran"], ["exec", "--file", "F=TOKEN", "--", "touch", "ran"], ["export"])
@@ -68,6 +71,33 @@ def order_of_every_change(bench: Bench) -> None:
                     shutil.rmtree(bench.root / name)
                     shutil.copytree(copy / "tree" / name, bench.root / name, symlinks=True)
             shutil.rmtree(copy)
+
+
+def order_of_every_sweep(bench: Bench) -> None:
+    """Row 10: the same of every file that the changing commands of the sweeps put in place, git's programs included."""
+    needs("strace")
+    swept = (*scenarios.scenarios(bench.vault), *rotations.scenarios(bench.vault), *team.scenarios(bench.vault))
+    # What `exec` changes is the work of the program that it runs.
+    for scenario in (scenario for scenario in swept if scenario.changes and scenario.name != "exec"):
+        with tempfile.TemporaryDirectory(dir=bench.root.parent) as base:
+            tree, log = Tree(Path(base) / "tree", scenario.env), Path(base) / "strace.log"
+            for name in ("work", "home", "tmp", "run"):
+                (tree.root / name).mkdir(parents=True, mode=0o700)
+            if scenario.prepare:
+                scenario.prepare(tree)
+            for command in scenario.setup:
+                tree.output(command)
+            tracer = ("strace", "-f", "-y", "-qq", "-e", "signal=none", "-e", f"trace={durable_order.TRACED}", "-o", str(log))
+            done = tree.run(scenario.command, scenario.stdin, (*tracer, "--"))
+            assert done.returncode == 0, f"{scenario.name}: {text(done)}"
+            calls = parse(log.read_text(errors="replace"))
+            moves = [call.paths for call in calls if call.succeeded and call.name.startswith(("rename", "link"))]
+            # The log's state is replaced once and then written in place, in one write; it is no record.
+            placed = {new for old, new in moves if re.fullmatch(r"\..*\.tmp", Path(old).name) and not new.endswith(".state")}
+            assert placed, f"{scenario.name}: nothing is put in place"
+            for target in sorted(placed):
+                found = durable_order.problems(calls, target)
+                assert not found, f"{scenario.name}: {Path(target).relative_to(tree.root)}: {found}"
 
 
 def order_of_records(bench: Bench) -> None:
@@ -400,7 +430,7 @@ def permissions(bench: Bench) -> None:
         bench.refused("get", "TOKEN", status=(4, 8), says="belongs to another user")
 
 
-CHECKS = [order_of_every_change, order_of_records, full_disk_under_the_vault, full_ext4_under_the_vault,
+CHECKS = [order_of_every_change, order_of_every_sweep, order_of_records, full_disk_under_the_vault, full_ext4_under_the_vault,
           full_disk_under_the_log, file_size_limit, torn_record, links, permissions]
 # As uid 65534: for root a read-only directory is none.
 ORDINARY = [read_only_project, read_only_mount, read_only_state, read_only_state_mount]
