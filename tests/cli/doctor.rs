@@ -41,6 +41,35 @@ fn what_is_wrong_is_named_and_is_status_1() {
 }
 
 #[test]
+fn plaintext_that_git_would_take_along_is_named() {
+    let world = World::new();
+    let none = |world: &World| !world.vault(["doctor", "--json"]).json().to_string().contains("plaintext");
+    write(&world.project.join(".env"), "A=1\n");
+    assert!(none(&world), "no git, nothing that takes it along");
+    git(&world.project, &["init", "-q"]);
+    let found = check(&world, "plaintext");
+    assert_eq!(
+        (&found["status"], &found["detail"]),
+        (&"warning".into(), &"git would take .env along, in the clear".into())
+    );
+    write(&world.project.join(".gitignore"), ".env\n");
+    assert_eq!(check(&world, "plaintext")["status"], "ok");
+    write(&world.project.join(".env.prod"), "A=1\n");
+    assert_eq!(check(&world, "plaintext")["detail"], "git would take .env.prod along, in the clear");
+    git(&world.project, &["add", "--force", ".env"]);
+    let found = check(&world, "plaintext");
+    assert_eq!(found["detail"], "git has .env, in the clear");
+    assert!(found["hint"].as_str().unwrap().contains("git rm --cached .env"), "{found}");
+    world.vault(["doctor"]).ok();
+    git(&world.project, &["rm", "-q", "--cached", ".env"]);
+    for name in [".env", ".env.prod"] {
+        fs::remove_file(world.project.join(name)).unwrap();
+    }
+    write(&world.project.join(".env.example"), "A=\n");
+    assert!(none(&world), "an example belongs in git");
+}
+
+#[test]
 fn another_vault_at_this_place_is_a_problem() {
     let (world, other) = (World::new(), World::new());
     world.put(other.bytes());

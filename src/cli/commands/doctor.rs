@@ -1,3 +1,4 @@
+use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use vault::{Vault, store};
 use crate::cli::context::{Context, read_vault};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::git;
 use crate::cli::ui::{Tone, Ui};
 use crate::cli::unlock;
 
@@ -69,6 +71,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     checks.push(agent(cx, vault.as_ref()));
     checks.push(state(cx));
     checks.extend(attributes(cx));
+    checks.extend(plaintext(cx));
     checks.push(clock(cx, vault.as_ref()));
     checks.push(other_programs(cx));
     let report = Report { ok: checks.iter().all(|check| check.status != Status::Problem), checks };
@@ -212,6 +215,44 @@ fn attributes(cx: &Context) -> Option<Check> {
             &format!("add the line `{name} -text merge=vault diff=vault`"),
         )
     })
+}
+
+/// Files with values in the clear beside the vault, where git has them or would take them along.
+fn plaintext(cx: &Context) -> Option<Check> {
+    let (path, _) = cx.vault_path().ok()?;
+    let place = Place::of(&path).ok()?;
+    place.git.as_ref()?;
+    let directory = place.path.parent()?;
+    let entries = std::fs::read_dir(directory).ok()?.filter_map(Result::ok);
+    let mut names: Vec<OsString> = entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .map(|entry| entry.file_name())
+        .filter(|name| name.to_str().is_some_and(holds_values))
+        .collect();
+    names.sort_unstable();
+    // Of git's own and of those it does not ignore, one a line: `H .env`, `? .env`.
+    let words = ["ls-files", "-t", "--cached", "--others", "--exclude-standard", "--"];
+    let words: Vec<&OsStr> = words.iter().map(OsStr::new).chain(names.iter().map(OsString::as_os_str)).collect();
+    let last = names.last()?.to_string_lossy();
+    let listed = git::runner(directory)(&words)?;
+    let listed = String::from_utf8_lossy(&listed);
+    let found = |tag: &str| listed.lines().find_map(|line| line.strip_prefix(tag));
+    Some(if let Some(name) = found("H ") {
+        let hint =
+            format!("`vault import {name}`, `git rm --cached {name}`, and rotate its values: history keeps them");
+        Check::warning("plaintext", format!("git has {name}, in the clear"), &hint)
+    } else if let Some(name) = found("? ") {
+        let hint = format!("`vault import {name}`, then delete it, or add it to .gitignore");
+        Check::warning("plaintext", format!("git would take {name} along, in the clear"), &hint)
+    } else {
+        Check::ok("plaintext", format!("git ignores {last}"))
+    })
+}
+
+/// True for `.env` and its kin, but not for the examples that belong in git.
+fn holds_values(name: &str) -> bool {
+    let examples = [".example", ".sample", ".template", ".dist"];
+    (name == ".env" || name.starts_with(".env.")) && !examples.iter().any(|example| name.ends_with(example))
 }
 
 fn clock(cx: &Context, vault: Option<&Vault>) -> Check {
