@@ -45,7 +45,8 @@ pub use text::{MAX_VALUE, Text, TextError, is_hostile};
 pub use transaction::{Signer, Transaction};
 pub(crate) use update::expose_shared;
 pub use update::{
-    Value, abort_pending, acknowledge, expose, mark_revoked, promote, remove, restore, store_pending, store_value,
+    Stored, Value, abort_pending, acknowledge, expose, mark_revoked, promote, remove, restore, store_pending,
+    store_value,
 };
 
 /// Most secrets in a file, removed ones included.

@@ -24,12 +24,24 @@ pub struct Value<'a> {
     pub age_at_least: bool,
 }
 
+/// What became of a value that was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// No kept version has these bytes.
+    New,
+    /// The version before that has them, which is current again under a new number.
+    Again(u64),
+    /// The current value has them.
+    Equal,
+}
+
 /// Stores a value under a name: a new secret, or a new version of one.
 ///
 /// Equal bytes are no new value: version, clock and exposure stay, except that a
 /// creation date that is better known is taken over. A new value ends the exposure
-/// of the secret, and goes on carrying the one of an equal earlier or pending value.
-/// Gives the secret, for its metadata to be set, and whether the value is new.
+/// of the secret. One that an earlier or pending version has is a new version, and as
+/// old and as exposed as that: going back is no rotation. Gives the secret, for its
+/// metadata to be set, and what the value is.
 ///
 /// # Errors
 /// [`Error::Bound`] over 1 MiB; [`Error::Rejected`] if the old value does not open.
@@ -40,7 +52,7 @@ pub fn store_value<'p>(
     new: &Value<'_>,
     by: &DeviceName,
     now: Timestamp,
-) -> Result<(&'p mut Secret, bool), Error> {
+) -> Result<(&'p mut Secret, Stored), Error> {
     if new.value.len() > MAX_VALUE {
         return Err(Error::Bound("a value has at most 1 MiB"));
     }
@@ -68,28 +80,36 @@ pub fn store_value<'p>(
                 pending: None,
                 earlier: Vec::new(),
             };
-            return Ok((place.insert(secret), true));
+            return Ok((place.insert(secret), Stored::New));
         }
     };
     let open = |version, sealed: &SealedValue| key.open(Binding { name: name.as_str(), version }, sealed);
+    let mut age = Age { set_at: new.set_at, at_least: new.age_at_least };
     if open(secret.version, &secret.value)?.same_as(new.value) {
-        if !new.age_at_least && (secret.age_at_least || new.set_at < secret.set_at) {
-            secret.set_at = new.set_at.min(secret.set_at);
-            secret.age_at_least = false;
+        age.is_of_a_value_from(Age { set_at: secret.set_at, at_least: secret.age_at_least }, now);
+        (secret.set_at, secret.age_at_least) = (age.set_at, age.at_least);
+        return Ok((secret, Stored::Equal));
+    }
+    let mut same = Vec::new();
+    for earlier in &secret.earlier {
+        if open(earlier.version, &earlier.value)?.same_as(new.value) {
+            same.push(earlier);
         }
-        return Ok((secret, false));
+    }
+    let mut stored = Stored::New;
+    if let Some(oldest) = same.iter().min_by_key(|earlier| earlier.set_at) {
+        stored = Stored::Again(oldest.version);
+        age.is_of_a_value_from(Age { set_at: oldest.set_at, at_least: oldest.age_at_least }, now);
     }
     // Going back to a value that leaked is no way to end the leak.
     let mut exposed = Vec::new();
-    for earlier in &secret.earlier {
-        if !earlier.exposed.is_empty() && open(earlier.version, &earlier.value)?.same_as(new.value) {
-            exposed.clone_from(&earlier.exposed);
-        }
-    }
+    let leaks = same.iter().flat_map(|earlier| &earlier.exposed);
+    leaks.for_each(|exposure| mark_exposed(&mut exposed, Some(exposure)));
     // Whoever left while this value was waiting knows it as well.
     if let Some(pending) = &secret.pending
         && open(pending.version, &pending.value)?.same_as(new.value)
     {
+        age.is_of_a_value_from(Age { set_at: pending.set_at, at_least: false }, now);
         secret.exposed_pending().iter().for_each(|exposure| mark_exposed(&mut exposed, Some(exposure)));
     }
     let version = secret.newest_version() + 1;
@@ -112,11 +132,30 @@ pub fn store_value<'p>(
     }
     trim(secret, keep);
     secret.version = version;
-    secret.set_at = new.set_at;
+    secret.set_at = age.set_at;
     secret.set_by = by.clone();
-    secret.age_at_least = new.age_at_least;
+    secret.age_at_least = age.at_least;
     secret.expires_at = None;
-    Ok((secret, true))
+    Ok((secret, stored))
+}
+
+/// When a value came into being, and whether it may have been earlier.
+#[derive(Clone, Copy)]
+struct Age {
+    set_at: Timestamp,
+    at_least: bool,
+}
+
+impl Age {
+    /// Of bytes that are kept with the age `known`: the earlier date where somebody gave
+    /// one, and what is known where the date is only that of storing them at `now` again.
+    fn is_of_a_value_from(&mut self, known: Self, now: Timestamp) {
+        let dated = !self.at_least && self.set_at != now;
+        *self = match dated && (known.at_least || self.set_at < known.set_at) {
+            true => Self { set_at: self.set_at.min(known.set_at), at_least: false },
+            false => known,
+        };
+    }
 }
 
 /// Puts a new value beside the current one, durable before anything depends on it.
@@ -321,7 +360,7 @@ pub fn restore(
     }
     let value = key.open(Binding { name: name.as_str(), version }, &earlier.value)?;
     let value = Value { value: &value, set_at: earlier.set_at, age_at_least: earlier.age_at_least };
-    store_value(profile, key, name, &value, by, now).map(|(_, new)| new)
+    store_value(profile, key, name, &value, by, now).map(|(_, stored)| stored != Stored::Equal)
 }
 
 impl Secret {

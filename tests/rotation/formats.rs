@@ -117,6 +117,8 @@ fn calendars_have_an_event_for_each_stage_with_a_uid_that_stays() {
     // A new date moves the events; they stay the same ones.
     project.set("LATE", "value-of-late", &["--created", "2019-01-01"]);
     let after = parsed(&project, "ics", &[]).unwrap();
+    let late = after.as_array().unwrap().iter().find(|event| event[2] == "LATE is overdue for rotation").unwrap();
+    assert_eq!(late[1], "2019-01-31");
     assert_eq!(uids(after.as_array().unwrap()).iter().map(ToString::to_string).collect::<BTreeSet<_>>(), before);
 }
 

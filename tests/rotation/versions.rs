@@ -79,6 +79,97 @@ fn a_restored_value_is_as_old_as_it_is() {
 }
 
 #[test]
+fn going_back_to_an_earlier_value_is_no_rotation_whichever_way_it_comes() {
+    let project = Project::new();
+    let old = ["--created", "2024-01-01", "--rotate-every", "90d", "--keep", "9"];
+    let again = |how: &str, arguments: &[&str], input: &str| {
+        project.set("KEY", &format!("between, {how}"), &[]);
+        assert_eq!(state(&project), "fresh");
+        let ran = project.run_with(arguments, input);
+        assert_eq!(ran.code, 0, "{how}: {}", ran.err);
+        assert_eq!((project.ok(&["get", "KEY"]).as_str(), state(&project).as_str()), ("one", "overdue"), "{how}");
+        ran.err
+    };
+    project.set("KEY", "one", &old);
+    let said = again("set", &["set", "KEY", "-"], "one");
+    assert!(said.contains("it had this value before, as version 1, and is as old as that: of 2024-01-01"), "{said}");
+    again("import", &["import", "-"], "KEY=one\n");
+    let today = std::process::Command::new("date").args(["-u", "+%F"]).output().unwrap().stdout;
+    let today = String::from_utf8(today).unwrap().trim().to_owned();
+    again("with a later date", &["set", "KEY", "-", "--created", &today], "one");
+    // One that was revoked is still what was asked for.
+    project.set("KEY", "last", &[]);
+    project.ok(&["rotate", "KEY", "--revoked"]);
+    let ran = project.run_with(&["set", "KEY", "-"], "one");
+    assert!(ran.err.contains("was revoked: its provider may refuse KEY"), "{}", ran.err);
+    // A date that is better known is taken over, with the value or without.
+    project.run_with(&["set", "KEY", "-", "--created", "2023-05-05"], "one");
+    let due = project.run(&["rotation", "--json"]).json()["secrets"][0].clone();
+    assert_eq!((&due["set_at"], &due["version"]), (&"2023-05-05T00:00:00Z".into(), &9.into()), "{due}");
+}
+
+#[test]
+fn a_date_that_comes_with_an_import_of_the_same_values_is_taken_over() {
+    let project = Project::new();
+    let import = |options: &[&str]| project.run_with(&[&["import", "-"], options].concat(), "KEY=one\n").err;
+    let age = || {
+        let due = project.run(&["rotation", "--json"]).json()["secrets"][0].clone();
+        (due["age_at_least"].as_bool().unwrap(), due["set_at"].as_str().unwrap()[..10].to_owned())
+    };
+    import(&[]);
+    let (at_least, today) = age();
+    assert!(at_least);
+    // Neither says how old it is.
+    assert!(import(&[]).contains("1 as they were"));
+    assert!(project.run_with(&["set", "KEY", "-"], "one").err.contains("has this value already; nothing changed"));
+    assert_eq!(age(), (true, today.clone()));
+    import(&["--created", "2024-03-01"]);
+    assert_eq!(age(), (false, "2024-03-01".to_owned()));
+    // A later one cannot be right: it was there before.
+    import(&["--created", &today]);
+    assert_eq!(age(), (false, "2024-03-01".to_owned()));
+}
+
+#[test]
+fn a_value_that_is_kept_in_any_stage_is_no_new_one() {
+    let project = Project::new();
+    for value in ["one", "two", "three"] {
+        project.set("KEY", value, &["--keep", "9"]);
+    }
+    project.ok(&["rotate", "KEY", "--revoked"]);
+    assert_eq!(project.run_with(&["rotate", "KEY", "-", "--verify", "false"], "given-up").code, 8);
+    project.ok(&["rotate", "KEY", "--abort"]);
+    assert_eq!(project.run_with(&["rotate", "KEY", "-"], "five").code, 0);
+    let stages = project.run(&["history", "KEY", "--json"]).json();
+    let stages: Vec<(u64, &str)> = stages
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["version"].as_u64().unwrap(), row["stage"].as_str().unwrap()))
+        .collect();
+    assert_eq!(stages, [(6, "current"), (5, "previous"), (4, "previous"), (2, "revoked"), (1, "revoked")]);
+    let before = project.vault_file();
+    for (value, version) in [("one", 1), ("two", 2), ("given-up", 4), ("three", 5), ("five", 6)] {
+        for ran in [
+            project.run_with(&["rotate", "KEY", "-"], value),
+            project.run_with(&["rotate", "KEY", "-", "--leaked"], value),
+        ] {
+            assert_eq!(ran.code, 7, "{value}: {}", ran.err);
+            assert!(ran.err.contains(&format!("had this value before, as version {version}")), "{value}: {}", ran.err);
+        }
+    }
+    assert_eq!(project.vault_file(), before, "nothing is written for one that is refused");
+    project.ok(&["rotate", "KEY", "--revoked"]);
+    let before = project.vault_file();
+    for value in ["one", "two", "given-up", "three", "five"] {
+        let answer = format!("cat >/dev/null; echo '{{\"values\":{{\"KEY\":\"{value}\"}}}}'");
+        let ran = project.run(&["rotate", "KEY", "--run", &answer]);
+        assert!(ran.code == 7 && ran.err.contains("had this value before"), "{value} of a rotator: {}", ran.err);
+    }
+    assert_eq!(project.vault_file(), before);
+}
+
+#[test]
 fn a_pending_value_survives_a_set_as_a_value_to_revoke() {
     let project = Project::new();
     project.set("KEY", "one", &[]);

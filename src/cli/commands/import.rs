@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use vault::clock::{Span, Timestamp};
 use vault::interchange::{Entry, Parsed, dotenv, json};
-use vault::{Exposure, RotateEvery, SecretName, Text, Value, provider, store};
+use vault::{Exposure, RotateEvery, SecretName, Stored, Text, Value, provider, store};
 
 use super::set::{describe, recognise};
 use crate::cli::context::Context;
@@ -114,14 +114,13 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         let (section, key) = tx.profile(&profile, signer)?;
         let mut counts = Counts::default();
         for (name, entry) in &taken {
-            let existed = section.secrets.contains_key(name);
+            let before = section.secrets.get(name).cloned();
             let value = Value {
                 value: &entry.value,
                 set_at: args.created.unwrap_or(now),
                 age_at_least: args.created.is_none(),
             };
-            let (secret, new) = vault::store_value(section, key, name, &value, &signer.device, now)?;
-            let before = secret.clone();
+            let (secret, stored) = vault::store_value(section, key, name, &value, &signer.device, now)?;
             if let Some(span) = args.rotate_every {
                 secret.policy.rotate_every = Some(RotateEvery::Every(span));
             }
@@ -134,12 +133,12 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
             {
                 secret.exposed.push(Exposure { at: now, to: None, why: why.clone() });
             }
-            match (new, existed) {
-                (true, false) => counts.added += 1,
-                (true, true) => counts.updated += 1,
-                (false, _) => counts.equal += 1,
+            match (stored, &before) {
+                (Stored::Equal, _) => counts.equal += 1,
+                (_, None) => counts.added += 1,
+                (_, Some(_)) => counts.updated += 1,
             }
-            counts.changed |= new || *secret != before;
+            counts.changed |= before.as_ref() != Some(&*secret);
         }
         Ok(if counts.changed { Edit::Changed(counts) } else { Edit::Unchanged(counts) })
     })?;

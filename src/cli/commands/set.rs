@@ -1,13 +1,15 @@
 use std::path::PathBuf;
 
+use vault::clock::Timestamp;
 use vault::secret_value::SecretValue;
-use vault::{ProviderName, RotateEvery, Secret, SecretName, Text, Value, provider};
+use vault::{ProviderName, RotateEvery, Secret, SecretName, Stage, Stored, Text, Value, provider};
 
 use crate::cli::args::{Metadata, Unshown};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::input;
 use crate::cli::record::{Change, Edit, name_overrides};
+use crate::cli::time::local_day;
 use crate::cli::ui::Ui;
 
 /// Store a value, or change what is known about it
@@ -70,7 +72,8 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let detected = value.as_ref().and_then(|value| recognise(&args.name, value));
     let outcome = cx.change(ui, &opened, &change, |tx, signer, now| {
         let (section, key) = tx.profile(&profile, signer)?;
-        let (secret, new) = match &value {
+        let before = section.secrets.get(&args.name).cloned();
+        let (secret, stored) = match &value {
             Some(value) => {
                 let set_at = args.metadata.created.unwrap_or(now);
                 let value = Value { value, set_at, age_at_least: false };
@@ -78,16 +81,15 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
             }
             None => {
                 let missing = vault::Error::NoSecret { profile: profile.clone(), name: args.name.clone() };
-                (section.secrets.get_mut(&args.name).ok_or(missing)?, false)
+                (section.secrets.get_mut(&args.name).ok_or(missing)?, Stored::Equal)
             }
         };
-        let before = secret.clone();
         if let (Some(detected), true) = (&detected, secret.provider.is_none()) {
             secret.provider = detected.provider.id.parse().ok();
         }
         metadata.apply(secret, value.is_none());
-        let version = secret.version;
-        if new || *secret != before { Ok(Edit::Changed((new, version))) } else { Ok(Edit::Unchanged((new, version))) }
+        let told = Told::of(before.as_ref(), secret, stored);
+        if Some(&*secret) == before.as_ref() { Ok(Edit::Unchanged(told)) } else { Ok(Edit::Changed(told)) }
     })?;
     if args.dry_run {
         let what = match (&value, exists) {
@@ -127,15 +129,42 @@ fn value(ui: &mut Ui, args: &Args, metadata: &Fields, exists: bool) -> Result<Op
     Ok(value)
 }
 
-fn report(ui: &mut Ui, args: &Args, profile: &vault::ProfileName, outcome: &Edit<(bool, u64)>, with_value: bool) {
+/// What there is to say about a value that was stored.
+struct Told {
+    stored: Stored,
+    version: u64,
+    set_at: Timestamp,
+    /// Whether the version that it is again was revoked at its provider.
+    revoked: bool,
+}
+
+impl Told {
+    fn of(before: Option<&Secret>, secret: &Secret, stored: Stored) -> Self {
+        let is = |version| stored == Stored::Again(version);
+        let mut earlier = before.map(|before| before.earlier.iter()).into_iter().flatten();
+        let revoked = earlier.any(|earlier| is(earlier.version) && earlier.stage == Stage::Revoked);
+        Self { stored, version: secret.version, set_at: secret.set_at, revoked }
+    }
+}
+
+fn report(ui: &mut Ui, args: &Args, profile: &vault::ProfileName, outcome: &Edit<Told>, with_value: bool) {
     let name = &args.name;
-    let text = match outcome {
-        Edit::Changed((true, version)) => format!("set {name} in profile {profile} (version {version})"),
-        Edit::Changed((false, _)) => format!("changed the metadata of {name} in profile {profile}"),
-        Edit::Unchanged(_) if with_value => format!("{name} has this value already; nothing changed"),
-        Edit::Unchanged(_) => "nothing changed".to_owned(),
+    let told = match outcome {
+        Edit::Changed(told) => told,
+        Edit::Unchanged(_) if with_value => return ui.note(&format!("{name} has this value already; nothing changed")),
+        Edit::Unchanged(_) => return ui.note("nothing changed"),
     };
-    ui.note(&text);
+    if told.stored == Stored::Equal {
+        return ui.note(&format!("changed the metadata of {name} in profile {profile}"));
+    }
+    ui.note(&format!("set {name} in profile {profile} (version {})", told.version));
+    if let Stored::Again(version) = told.stored {
+        let day = local_day(told.set_at);
+        ui.note(&format!("it had this value before, as version {version}, and is as old as that: of {day}"));
+        if told.revoked {
+            ui.warn(&format!("that version was revoked: its provider may refuse {name}"));
+        }
+    }
 }
 
 /// The provider whose key it looks like.
