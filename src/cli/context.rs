@@ -47,6 +47,8 @@ pub(crate) struct Context {
     keeps_identity: Cell<bool>,
     /// Whose device that is.
     pub(super) member: RefCell<Option<String>>,
+    /// It was said that the clock cannot be right: once is enough for changes of several steps.
+    pub(super) clock_said: Cell<bool>,
 }
 
 /// How a vault file was found.
@@ -97,6 +99,7 @@ impl Context {
             kept_identity: RefCell::new(None),
             keeps_identity: Cell::new(false),
             member: RefCell::new(None),
+            clock_said: Cell::new(false),
         }
     }
 

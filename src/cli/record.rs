@@ -14,6 +14,7 @@ use vault::{AuditHead, DeviceName, ProfileName, SecretName, Section, Signer, Tra
 use super::context::{Actor, Context, Opened, read_vault};
 use super::error::CommandError;
 use super::exit::Exit;
+use super::time::Newest;
 use super::ui::Ui;
 use super::{anchors, origin, sink, standing};
 
@@ -315,6 +316,10 @@ impl Context {
         let before = all_sections(tx.vault())?;
         let elsewhere = standing::check(&opened.path, tx.vault(), &before, &memory)?;
         let signer = Signer { device: actor.device.clone(), identity: &*actor.identity };
+        // What is signed now says when, and a value how old it is.
+        if !self.clock_said.get() {
+            Newest::signed(tx.vault(), &before).say(self, ui, tx.vault());
+        }
         if change.dry {
             let edit = edit(&mut tx, &signer, self.now())?;
             self.attempt.replace(None);

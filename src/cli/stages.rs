@@ -15,7 +15,7 @@ use super::context::{Context, Opened};
 use super::error::CommandError;
 use super::program::Program;
 use super::record::{Change, Edit, Use};
-use super::time::local_time;
+use super::time::{local_day, local_time};
 use super::ui::Ui;
 
 /// A rotation of one secret or of a group, which changes together or not at all.
@@ -335,5 +335,8 @@ pub(crate) fn say_where(ui: &mut Ui, name: &SecretName, secret: &Secret) {
 
 /// When a replaced value is to be revoked, in words.
 pub(crate) fn by_when(by: Timestamp, now: Timestamp) -> String {
-    if by <= now { "now".to_owned() } else { format!("by {} ({})", local_time(by), rotation::due_text(Some(by), now)) }
+    if by <= now {
+        return "now".to_owned();
+    }
+    format!("by {} ({})", local_time(by), rotation::due_text(Some(by), now, local_day))
 }

@@ -1,12 +1,12 @@
 //! Times as people meet them: in the zone of this machine, and what ages count from,
 //! with a warning where its clock cannot be right.
 
-use chrono::TimeZone;
+use chrono::{NaiveDate, TimeZone};
 use vault::clock::{Span, Timestamp};
 use vault::rotation::{Honest, effective_now};
 use vault::{Section, Vault};
 
-use super::context::{Context, Opened};
+use super::context::Context;
 use super::error::CommandError;
 use super::ui::Ui;
 
@@ -46,33 +46,40 @@ impl Newest {
         effective_now(cx.now(), self.at)
     }
 
-    /// Warns where the clock is behind; names who signed where that is more than a day.
-    pub(crate) fn say(self, cx: &Context, ui: &mut Ui, opened: &Opened) {
+    /// Warns where the clock is behind.
+    pub(crate) fn say(self, cx: &Context, ui: &mut Ui, vault: &Vault) {
+        if let Some(text) = self.behind(cx, vault) {
+            cx.clock_said.set(true);
+            ui.warn(&text);
+        }
+    }
+
+    /// What is wrong where the clock is behind; names who signed where that is by more than a day.
+    pub(crate) fn behind(self, cx: &Context, vault: &Vault) -> Option<String> {
         let time = self.time(cx);
         if time.now.since(time.clock) <= TOLERATED.seconds() {
-            return;
+            return None;
         }
         let Newest { at, by } = self;
         if !time.is_far_behind() {
-            ui.warn(&format!(
+            return Some(format!(
                 "the clock of this machine is behind {at}, the newest time on record; ages count from there"
             ));
-            return;
         }
         let by = by
-            .or_else(|| opened.vault.changes().find(|change| change.at == at).map(|change| change.by.to_string()))
+            .or_else(|| vault.changes().find(|change| change.at == at).map(|change| change.by.to_string()))
             .map_or_else(String::new, |by| format!(", signed by {by}"));
-        ui.warn(&format!(
+        Some(format!(
             "the clock of this machine says {}, and the newest time on record is {at}{by}; one of the two is wrong, \
              and ages count from the later one",
             time.clock
-        ));
+        ))
     }
 }
 
 /// The day in the zone of this machine.
-pub(crate) fn local_day(at: Timestamp) -> String {
-    chrono::Local.from_utc_datetime(&at.to_utc().naive_utc()).format("%Y-%m-%d").to_string()
+pub(crate) fn local_day(at: Timestamp) -> NaiveDate {
+    chrono::Local.from_utc_datetime(&at.to_utc().naive_utc()).date_naive()
 }
 
 /// Day and time in the zone of this machine.

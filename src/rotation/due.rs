@@ -3,10 +3,20 @@
 
 use std::cmp::Ordering;
 
+use chrono::NaiveDate;
+
 use super::{State, Status};
 use crate::clock::{Span, Timestamp};
 
-const DAY: u64 = 86_400;
+/// The day that a time falls on: in UTC ([`day`]) for machines, in the zone of their
+/// reader for people.
+pub type Calendar = fn(Timestamp) -> NaiveDate;
+
+/// The day in UTC; its text is `2026-11-22`.
+#[must_use]
+pub fn day(at: Timestamp) -> NaiveDate {
+    at.to_utc().date_naive()
+}
 
 /// A secret on the due list.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,37 +78,49 @@ pub fn bar(life_used: Option<f32>, width: usize) -> String {
     text
 }
 
-/// Says how old a value is: `today` under a day, `12 days`, `at least 2 years`.
+/// Says how old a value is: `today`, `12 days`, `at least 2 years`.
 ///
-/// A lower bound under a day says nothing, and reads `unknown`.
+/// A lower bound on its first day says nothing, and reads `unknown`.
 #[must_use]
-pub fn age_text(age_seconds: u64, at_least: bool) -> String {
-    match (age_seconds < DAY, at_least) {
-        (true, true) => "unknown".to_owned(),
-        (true, false) => "today".to_owned(),
-        (false, true) => format!("at least {}", length(age_seconds)),
-        (false, false) => length(age_seconds),
+pub fn age_text(age_seconds: u64, at_least: bool, now: Timestamp, calendar: Calendar) -> String {
+    match (days_between(now.minus(Span::from_seconds(age_seconds)), now, calendar), at_least) {
+        (0, true) => "unknown".to_owned(),
+        (days, true) => format!("at least {}", length(days)),
+        (days, false) => length(days),
     }
 }
 
-/// Says when a value is or was due: `in 3 days`, `today` within a day either
-/// way, `12 days ago`; nothing without a due date.
+/// Says when a value is or was due: `in 3 days`, `today`, `12 days ago`; nothing without
+/// a due date. By the second it may be overdue since this morning, or due tonight.
 #[must_use]
-pub fn due_text(due_at: Option<Timestamp>, now: Timestamp) -> String {
-    let Some(due) = due_at else { return String::new() };
-    match (due.since(now), now.since(due)) {
-        (left, _) if left >= DAY => format!("in {}", length(left)),
-        (_, over) if over >= DAY => format!("{} ago", length(over)),
-        _ => "today".to_owned(),
+pub fn due_text(due_at: Option<Timestamp>, now: Timestamp, calendar: Calendar) -> String {
+    match due_at.map(|due| days_between(now, due, calendar)) {
+        None => String::new(),
+        Some(0) => "today".to_owned(),
+        Some(days @ 1..) => format!("in {}", length(days)),
+        Some(days) => format!("{} ago", length(-days)),
     }
 }
 
-/// Whole days, from two years on whole years of 365 days. Rounded down.
-fn length(seconds: u64) -> String {
-    match seconds / DAY {
+/// Says for how long a value has been late: `today`, `12 days`, `2 years`.
+#[must_use]
+pub fn late_text(due_at: Timestamp, now: Timestamp, calendar: Calendar) -> String {
+    length(days_between(due_at, now, calendar))
+}
+
+/// Days from one date to another, as people count them: what is said of a date agrees
+/// with the date that stands beside it, all day long.
+fn days_between(from: Timestamp, to: Timestamp, calendar: Calendar) -> i64 {
+    (calendar(to) - calendar(from)).num_days()
+}
+
+/// Days, from two years on whole years of 365 days, rounded down.
+fn length(days: i64) -> String {
+    match days {
+        0 => "today".to_owned(),
         1 => "1 day".to_owned(),
-        days @ 0..730 => format!("{days} days"),
-        days => format!("{} years", days / 365),
+        2..730 => format!("{days} days"),
+        _ => format!("{} years", days / 365),
     }
 }
 
@@ -106,15 +128,21 @@ fn length(seconds: u64) -> String {
 mod tests {
     use super::*;
 
-    fn day(days: u64) -> Timestamp {
+    fn days_after(days: u64) -> Timestamp {
         Timestamp::parse("2026-01-01").unwrap().plus(Span::days(days))
     }
 
     #[test]
     fn lines_are_sorted_by_state_then_date_then_name() {
         let line = |profile: &str, name: &str, state, due: Option<u64>| {
-            let status =
-                Status { state, age_seconds: 0, at_least: false, due_at: due.map(day), life_used: None, step: None };
+            let status = Status {
+                state,
+                age_seconds: 0,
+                at_least: false,
+                due_at: due.map(days_after),
+                life_used: None,
+                step: None,
+            };
             Line::new(profile, name, &status)
         };
         let want = vec![
@@ -153,39 +181,73 @@ mod tests {
         assert_eq!(bar(Some(0.5), 0), "");
     }
 
+    /// Two hours before UTC, as in summer in Berlin.
+    fn east(at: Timestamp) -> NaiveDate {
+        day(at.plus(Span::parse("2h").unwrap()))
+    }
+
     #[test]
     fn ages_read_as_words() {
-        for (seconds, want) in [
+        // At eight in the morning.
+        let now = day_at(20_000, 8);
+        for (hours, want) in [
             (0, "today"),
-            (DAY - 1, "today"),
-            (DAY, "1 day"),
-            (2 * DAY - 1, "1 day"),
-            (12 * DAY, "12 days"),
-            (729 * DAY, "729 days"),
-            (730 * DAY, "2 years"),
-            (u64::MAX, "584942417355 years"),
+            (8, "today"),
+            (9, "1 day"),
+            (32, "1 day"),
+            (33, "2 days"),
+            (12 * 24, "12 days"),
+            (729 * 24, "729 days"),
+            (730 * 24, "2 years"),
         ] {
-            assert_eq!(age_text(seconds, false), want, "{seconds} s");
+            assert_eq!(age_text(hours * 3_600, false, now, day), want, "{hours} h");
         }
-        assert_eq!(age_text(DAY - 1, true), "unknown");
-        assert_eq!(age_text(12 * DAY, true), "at least 12 days");
+        assert_eq!(age_text(u64::MAX, false, now, day), "110 years", "1970 at the earliest");
+        assert_eq!(age_text(8 * 3_600, true, now, day), "unknown");
+        assert_eq!(age_text(12 * 86_400, true, now, day), "at least 12 days");
+        assert_eq!(age_text(9 * 3_600, false, now, east), "today");
+        assert_eq!(age_text(11 * 3_600, false, now, east), "1 day");
     }
 
     #[test]
     fn due_dates_read_as_words() {
-        let now = day(1_000);
+        let now = day_at(1_000, 8);
         for (due, want) in [
-            (now.plus(Span::days(800)), "in 2 years"),
-            (now.plus(Span::days(3)), "in 3 days"),
-            (now.plus(Span::days(1)), "in 1 day"),
-            (now.plus(Span::from_seconds(DAY - 1)), "today"),
+            (day_at(1_800, 8), "in 2 years"),
+            (day_at(1_090, 8), "in 90 days"),
+            (day_at(1_090, 0), "in 90 days"),
+            (day_at(1_003, 23), "in 3 days"),
+            (day_at(1_001, 0), "in 1 day"),
+            (day_at(1_000, 23), "today"),
             (now, "today"),
-            (now.minus(Span::from_seconds(DAY - 1)), "today"),
-            (now.minus(Span::days(1)), "1 day ago"),
-            (now.minus(Span::days(12)), "12 days ago"),
+            (day_at(1_000, 0), "today"),
+            (day_at(999, 23), "1 day ago"),
+            (day_at(988, 8), "12 days ago"),
         ] {
-            assert_eq!(due_text(Some(due), now), want, "{due}");
+            assert_eq!(due_text(Some(due), now, day), want, "{due}");
         }
-        assert_eq!(due_text(None, now), "");
+        assert_eq!(due_text(None, now, day), "");
+        assert_eq!(due_text(Some(day_at(1_000, 22)), now, east), "in 1 day", "midnight over there");
+        assert_eq!(late_text(day_at(1_000, 7), now, day), "today");
+        assert_eq!(late_text(day_at(988, 23), now, day), "12 days");
+    }
+
+    #[test]
+    fn age_and_what_is_left_add_up_to_the_interval_on_every_second_of_every_day() {
+        let (set, interval) = (day_at(1_000, 17), 90);
+        let due = set.plus(Span::days(interval));
+        for hours in 0..interval * 24 {
+            let now = set.plus(Span::from_seconds(hours * 3_600 + hours % 3_600));
+            let days = |text: String| match text.as_str() {
+                "today" => 0,
+                text => text.split(' ').find_map(|word| word.parse::<u64>().ok()).unwrap(),
+            };
+            let age = days(age_text(now.since(set), false, now, east));
+            assert_eq!(age + days(due_text(Some(due), now, east)), interval, "after {hours} h");
+        }
+    }
+
+    fn day_at(days: u64, hour: u64) -> Timestamp {
+        days_after(days).plus(Span::from_seconds(hour * 3_600))
     }
 }

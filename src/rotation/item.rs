@@ -6,7 +6,7 @@ use crate::crypto::Hash;
 use crate::provider::{self, Provider};
 use crate::vault::{Earlier, Exposure, PolicyFields, Rejected, Removed, Scope, Secret, SecretName, Section, Stage};
 
-use super::{Facts, Honest, Interval, Line, Policy, State, assess, by_urgency, status};
+use super::{Calendar, Facts, Honest, Interval, Line, Policy, State, assess, by_urgency, late_text, status};
 
 /// What there is to do about a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -181,12 +181,11 @@ impl Item {
         self.line.state <= State::Overdue || self.line.due_at.is_some_and(|due| due.since(now) <= span.seconds())
     }
 
-    /// What there is to do, in a sentence that names no reason from the file. `day`
-    /// writes dates: [`day`] in UTC, for machines, or another in the reader's zone.
+    /// What there is to do, in a sentence that names no reason from the file.
     #[must_use]
-    pub fn sentence(&self, now: Timestamp, day: fn(Timestamp) -> String) -> String {
+    pub fn sentence(&self, now: Timestamp, calendar: Calendar) -> String {
         let Line { name, profile, .. } = &self.line;
-        let date = |at: Option<Timestamp>| at.map(|at| format!(" {}", day(at))).unwrap_or_default();
+        let date = |at: Option<Timestamp>| at.map(|at| format!(" {}", calendar(at))).unwrap_or_default();
         let due = self.line.due_at;
         match (self.task, self.line.state) {
             (Task::Removed, _) => format!("{name} of profile {profile} was removed while exposed; revoke its value"),
@@ -200,8 +199,8 @@ impl Item {
             (_, State::Expired) => format!("{name} in profile {profile} expired on{}", date(self.expires_at)),
             (_, State::Exposed) => format!("{name} in profile {profile} is exposed; rotate it now"),
             (_, State::Overdue) => {
-                let days = due.map_or(0, |due| now.since(due) / 86_400);
-                format!("{name} in profile {profile} is overdue for rotation since{} ({days} days)", date(due))
+                let late = due.map(|due| format!(" ({})", late_text(due, now, calendar))).unwrap_or_default();
+                format!("{name} in profile {profile} is overdue for rotation since{}{late}", date(due))
             }
             (_, State::Due) => format!("{name} in profile {profile} is due for rotation on{}", date(due)),
             (_, State::Fresh) => format!("{name} in profile {profile} is not due before{}", date(due)),
@@ -232,12 +231,6 @@ fn longest_first(steps: impl Iterator<Item = Span>) -> Vec<Span> {
     let mut steps: Vec<Span> = steps.collect();
     steps.sort_unstable_by(|a, b| b.cmp(a));
     steps
-}
-
-/// `2026-11-22`: the day in UTC.
-#[must_use]
-pub fn day(at: Timestamp) -> String {
-    at.to_utc().format("%Y-%m-%d").to_string()
 }
 
 #[cfg(test)]

@@ -14,10 +14,10 @@ pub mod schedule;
 mod state;
 
 pub use assess::assess;
-pub use due::{Line, age_text, bar, by_urgency, due_text, sort};
-pub use item::{Item, Task, day, items};
+pub use due::{Calendar, Line, age_text, bar, by_urgency, day, due_text, late_text, sort};
+pub use item::{Item, Task, items};
 pub use policy::{DEFAULT_GRACE, DEFAULT_WARN_AT, Interval, OnOverdue, Policy};
-pub use state::{Facts, Honest, State, Status, ahead, effective_now, refuses, status};
+pub use state::{Facts, Honest, State, Status, ahead, effective_now, refused_from, status};
 
 /// Why a word of a policy or a list of states was refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]

@@ -157,11 +157,12 @@ pub fn effective_now(clock: Timestamp, newest_signed: Timestamp) -> Honest {
     Honest { now: clock.max(newest_signed), clock }
 }
 
-/// Whether a policy refuses the use of a value that was due at `due`: from the end
-/// of its grace on, which is the due date itself where it has none.
+/// From when on a policy refuses the use of a value that is due at `due`, if it ever
+/// does: the end of its grace, which is the due date itself where it has none.
 #[must_use]
-pub fn refuses(policy: &Policy, due: Timestamp, now: Timestamp) -> bool {
-    policy.on_overdue == Some(OnOverdue::Refuse) && policy.grace.map_or(due, |grace| due.plus(grace)) <= now
+pub fn refused_from(policy: &Policy, due: Timestamp) -> Option<Timestamp> {
+    let refuses = policy.on_overdue == Some(OnOverdue::Refuse);
+    refuses.then(|| policy.grace.map_or(due, |grace| due.plus(grace)))
 }
 
 /// Whether a signed time is more than a day ahead of the clock, so that whoever

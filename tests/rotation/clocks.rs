@@ -108,21 +108,39 @@ fn a_clock_moved_back_makes_nothing_fresh_even_for_who_writes_with_it() {
             "{}",
             ran.err
         );
-        for command in [&["list"][..], &["show", "KEY"]] {
+        for command in [
+            &["list"][..],
+            &["show", "KEY"],
+            &["rotation", "--format", "table"],
+            &["rotation", "--format", "github"],
+            &["rotation", "--format", "sarif"],
+            &["rotation", "--format", "prometheus"],
+            &["rotation", "--format", "ics"],
+            &["exec", "--", "true"],
+            &["exec", "--only", "KEY", "--", "true"],
+            &["remind", "-n"],
+            &[],
+            &["doctor"],
+        ] {
             let ran = at(&project, when, command, "");
+            let said = ran.out + &ran.err;
             assert!(
-                ran.out.contains("overdue") && ran.err.contains("one of the two is wrong"),
-                "{command:?}: {} {}",
-                ran.out,
-                ran.err
+                said.contains("overdue") != command.contains(&"doctor") && said.contains("one of the two is wrong"),
+                "{when}: {command:?}: {said}"
             );
         }
     };
     check("2026-05-01T12:00:00Z");
-    let ran = at(&project, "2026-05-01T12:00:00Z", &["exec", "--", "true"], "");
-    assert!(ran.err.contains("1 key overdue") && ran.err.contains("one of the two is wrong"), "{}", ran.err);
-    // Signs the section as of May.
-    at(&project, "2026-05-01T12:00:00Z", &["set", "KEY", "--owner", "bob"], "");
+    // Signs the section as of May, and is told so.
+    let ran = at(&project, "2026-05-01T12:00:00Z", &["set", "KEY", "--owner", "bob", "--on-overdue", "refuse"], "");
+    assert!(ran.err.contains("one of the two is wrong"), "{}", ran.err);
+    let gate = |when: &str, command: &[&str]| project.run_at(&seconds(when), command, "").code;
+    for command in [&["exec", "--", "true"][..], &["exec", "--only", "KEY", "--", "true"]] {
+        assert_eq!(gate("2026-05-01T12:00:00Z", command), 125, "{command:?}");
+    }
+    // A clock that is a day behind nobody's signature, and behind a value that is given out.
+    assert_eq!(gate("2026-06-01T12:00:00Z", &["exec", "--", "true"]), 125);
+    at(&project, "2026-05-01T12:00:00Z", &["set", "KEY", "--on-overdue", "warn"], "");
     check("2026-05-01T12:00:00Z");
     check("1971-01-01T12:00:00Z");
     // Behind by an hour is said, and blames nobody.

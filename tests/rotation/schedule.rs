@@ -354,6 +354,12 @@ fn status_tells_that_what_is_installed_does_not_run() {
         assert_eq!(ran.err.contains("has not run for days"), code == 1, "{}", ran.err);
     }
     assert!(at(start + 3 * day, &["schedule", "status"]).out.contains("(3 days ago)"));
+    // The clock ran ahead when it last ran, or is behind now: that it runs is not to be read from it.
+    assert_eq!(at(start - day / 2, &["schedule", "status"]).code, 0);
+    let ran = at(start - 2 * day, &["schedule", "status"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(ran.out.contains("(ahead of the clock of this machine)"), "{}", ran.out);
+    assert!(ran.err.contains("whether what is installed still runs cannot be told"), "{}", ran.err);
 }
 
 #[test]

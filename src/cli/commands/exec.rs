@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
+use vault::clock::Timestamp;
 use vault::crypto::SealedValue;
 use vault::exec::environment::Environment;
 use vault::exec::sealed_file::SealedFile;
@@ -13,7 +14,7 @@ use crate::cli::args::Pair;
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::record::{Use, name_overrides};
-use crate::cli::time::Newest;
+use crate::cli::time::{Newest, local_day};
 use crate::cli::ui::Ui;
 
 /// Run a command with secrets in its environment
@@ -79,18 +80,24 @@ struct Wanted {
     section: usize,
     version: u64,
     value: SealedValue,
-    /// If its due date is over; what came before it is nobody's duty any more.
-    late: Option<Late>,
+    set_at: Timestamp,
+    /// From when on it is late; what came before it is nobody's duty any more.
+    due: Option<Due>,
     previous: bool,
     as_file: bool,
 }
 
+#[derive(Clone, Copy)]
+struct Due {
+    at: Timestamp,
+    /// From when on its policy refuses it.
+    refused_from: Option<Timestamp>,
+}
+
 /// A secret in use whose value is overdue or expired.
-#[derive(Clone)]
-struct Late {
-    name: SecretName,
-    days: u64,
-    /// Its policy says to refuse, and the grace after the due date is over.
+struct Late<'w> {
+    name: &'w SecretName,
+    since: Timestamp,
     refused: bool,
 }
 
@@ -103,7 +110,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let program = program::find(command, cx.variables.search_path().as_deref())?;
     let part = cx.open_for(ui, &profile)?;
     let whole;
-    let (opened, Found { effective, time, wanted }) = match find(cx, ui, args, &part, &program) {
+    let (opened, Found { effective, mut time, wanted }) = match find(cx, ui, args, &part, &program) {
         // Of a large file what was read may be outdated, or where something is cannot be told.
         Err(_) if part.vault.is_part() => {
             whole = cx.open(ui)?;
@@ -111,11 +118,16 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         }
         found => (&part, found?),
     };
-    if time.is_far_behind() {
-        Newest::signed(&opened.vault, effective.sections()).say(cx, ui, opened);
+    // All values are looked at only where one shows that a clock was set back.
+    if time.is_far_behind() || wanted.iter().any(|wanted| wanted.set_at > time.now) {
+        let newest = Newest::signed(&opened.vault, effective.sections()).with_values(effective.sections())?;
+        time = newest.time(cx);
+        if time.is_far_behind() {
+            newest.say(cx, ui, &opened.vault);
+        }
     }
-    let late = late(&wanted);
-    warn_of_age(cx, ui, opened, &late);
+    let late = late(&wanted, time.now);
+    warn_of_age(cx, ui, opened, &late, time.now);
     let stale: Vec<SecretName> = late.iter().filter(|late| late.refused).map(|late| late.name.clone()).collect();
     if !stale.is_empty() && !args.allow_stale {
         return Err(CommandError::Stale(stale));
@@ -305,7 +317,7 @@ fn select(
         }
         let mut chosen = Wanted::new(pair.secret.clone(), section, secret, policy(section), time);
         if let Some(Earlier { version, value, .. }) = previous {
-            chosen = Wanted { version, value, late: None, previous: true, ..chosen };
+            chosen = Wanted { version, value, due: None, previous: true, ..chosen };
         }
         // The same variable asked for twice: the more explicit request wins.
         let variable = pair.variable.to_string();
@@ -328,20 +340,15 @@ impl Wanted {
     /// The current value of a secret, in a variable of its name.
     fn new(name: SecretName, section: usize, secret: Secret, policy: &PolicyFields, time: Honest) -> Self {
         let (policy, status) = rotation::assess(&secret, policy, time);
-        let now = time.now;
-        // Exposed or not, what is over its date is late.
-        let late = status.due_at.filter(|due| *due <= now).map(|due| Late {
-            name: name.clone(),
-            days: now.since(due) / 86_400,
-            refused: rotation::refuses(&policy, due, now),
-        });
+        let due = status.due_at.map(|at| Due { at, refused_from: rotation::refused_from(&policy, at) });
         Self {
             variable: name.to_string(),
             name,
             section,
             version: secret.version,
             value: secret.value,
-            late,
+            set_at: secret.set_at,
+            due,
             previous: false,
             as_file: false,
         }
@@ -385,33 +392,32 @@ fn describe(
     used
 }
 
-/// The values in use that are overdue or expired, longest first; each secret once.
-fn late(wanted: &[Wanted]) -> Vec<Late> {
-    let mut late: Vec<Late> = Vec::new();
-    for wanted in wanted.iter().filter_map(|wanted| wanted.late.as_ref()) {
-        if late.iter().all(|late| late.name != wanted.name) {
-            late.push(wanted.clone());
+/// The values in use that are overdue or expired, exposed or not, longest first; each
+/// secret once.
+fn late(wanted: &[Wanted], now: Timestamp) -> Vec<Late<'_>> {
+    let mut late: Vec<Late<'_>> = Vec::new();
+    for Wanted { name, due, .. } in wanted {
+        let Some(due) = due.filter(|due| due.at <= now) else { continue };
+        if late.iter().all(|late| late.name != name) {
+            let refused = due.refused_from.is_some_and(|from| from <= now);
+            late.push(Late { name, since: due.at, refused });
         }
     }
-    late.sort_unstable_by(|a, b| b.days.cmp(&a.days).then_with(|| a.name.cmp(&b.name)));
+    late.sort_unstable_by_key(|late| (late.since, late.name));
     late
 }
 
 /// One line about what is overdue.
-fn warn_of_age(cx: &Context, ui: &mut Ui, opened: &Opened, late: &[Late]) {
+fn warn_of_age(cx: &Context, ui: &mut Ui, opened: &Opened, late: &[Late<'_>], now: Timestamp) {
     if late.is_empty() || !cx.overdue_wanted(opened) {
         return;
     }
-    let list: Vec<String> =
-        late.iter().take(3).map(|late| format!("{} ({})", late.name, plural(late.days, "day"))).collect();
+    let text = |late: &Late<'_>| format!("{} ({})", late.name, rotation::late_text(late.since, now, local_day));
+    let list: Vec<String> = late.iter().take(3).map(text).collect();
     let more = if late.len() > 3 { format!(" and {} more", late.len() - 3) } else { String::new() };
     ui.warn(&format!(
         "{} overdue for rotation: {}{more}; see `vault rotation`",
-        plural(late.len() as u64, "key"),
+        if late.len() == 1 { "1 key".to_owned() } else { format!("{} keys", late.len()) },
         list.join(", ")
     ));
-}
-
-fn plural(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

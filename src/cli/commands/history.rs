@@ -45,7 +45,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         return Ok(());
     }
     let mut table = Table::new(&["VERSION", "STAGE", "SET", "REPLACED", "REVOKE BY", "EXPOSED"]);
-    let day = |at: Option<Timestamp>| at.map_or_else(String::new, local_day);
+    let day = |at: Option<Timestamp>| at.map_or_else(String::new, |at| local_day(at).to_string());
     for row in kept {
         let tone = match row.stage {
             "current" => Tone::Good,

@@ -5,7 +5,7 @@ use vault::{Effective, Exposure, Scope, Secret, SecretName, provider};
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::table::{Cell, Table};
-use crate::cli::time::Newest;
+use crate::cli::time::{Newest, local_day};
 use crate::cli::ui::{Tone, Ui};
 
 /// List secrets, most urgent first
@@ -43,8 +43,8 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         table.row(vec![
             Cell::toned(Tone::Bold, line.name),
             Cell::toned(tone, line.state.to_string()),
-            Cell::new(rotation::age_text(line.age_seconds, line.at_least)),
-            Cell::toned(tone, rotation::due_text(line.due_at, now)),
+            Cell::new(rotation::age_text(line.age_seconds, line.at_least, now, local_day)),
+            Cell::toned(tone, rotation::due_text(line.due_at, now, local_day)),
             Cell::toned(tone, rotation::bar(line.life_used, 8).trim_end()),
             Cell::new(provider),
             Cell::toned(Tone::Faint, scope),
@@ -86,7 +86,7 @@ fn assess<T>(
         kept = read(newest.time(cx))?.0;
     }
     let now = newest.time(cx).now;
-    newest.say(cx, ui, opened);
+    newest.say(cx, ui, &opened.vault);
     Ok((kept, now))
 }
 

@@ -124,7 +124,7 @@ pub(super) fn due_list(cx: &Context, ui: &mut Ui, opened: &Opened) -> Result<(Ve
         time = newest.time(cx);
         items = rotation::items(&sections, time)?;
     }
-    newest.say(cx, ui, opened);
+    newest.say(cx, ui, &opened.vault);
     Ok((items, time.now))
 }
 
@@ -140,13 +140,13 @@ fn table(ui: &mut Ui, items: &[Item], now: Timestamp) {
     let several = items.iter().any(|item| item.line.profile != items[0].line.profile);
     for item in items {
         let (line, tone) = (&item.line, tone(item.line.state));
-        let age = item.set_at.map(|_| rotation::age_text(line.age_seconds, line.at_least));
+        let age = item.set_at.map(|_| rotation::age_text(line.age_seconds, line.at_least, now, local_day));
         table.row(vec![
             Cell::toned(Tone::Bold, line.name.clone()),
             Cell::toned(tone, line.state.to_string()),
             Cell::toned(Tone::Faint, if several || line.profile != "default" { line.profile.as_str() } else { "" }),
-            Cell::toned(tone, rotation::due_text(line.due_at, now)),
-            Cell::new(line.due_at.map_or_else(String::new, local_day)),
+            Cell::toned(tone, rotation::due_text(line.due_at, now, local_day)),
+            Cell::new(line.due_at.map_or_else(String::new, |due| local_day(due).to_string())),
             Cell::toned(tone, rotation::bar(line.life_used, 8).trim_end()),
             Cell::new(why(item)),
             Cell::new(age.unwrap_or_default()),

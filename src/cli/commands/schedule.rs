@@ -1,9 +1,9 @@
 use std::path::{Path, PathBuf};
 
 use vault::clock::{Span, Timestamp};
-use vault::rotation::age_text;
 use vault::rotation::remind::{Outcome, is_time};
 use vault::rotation::schedule::{Job, PREFIX};
+use vault::rotation::{self, due_text};
 
 use super::remind;
 use crate::cli::context::{Context, Opened};
@@ -13,7 +13,7 @@ use crate::cli::foreground::Foreground;
 use crate::cli::notify::Channel;
 use crate::cli::scheduler::{Installed, Scheduler};
 use crate::cli::table::{Cell, Table};
-use crate::cli::time::local_time;
+use crate::cli::time::{local_day, local_time};
 use crate::cli::ui::{Tone, Ui};
 
 /// Have the system remind of what is due, once a day
@@ -202,7 +202,7 @@ fn list(cx: &Context, ui: &mut Ui, json: bool) -> Result<(), CommandError> {
 struct Status {
     installed: Vec<Scheduler>,
     last_run: Option<Timestamp>,
-    /// True if something is installed and has not run for days.
+    /// True if something is installed and has not run for days, as far as the clock can tell.
     late: bool,
     channels: std::collections::BTreeMap<String, Outcome>,
 }
@@ -212,8 +212,11 @@ fn status(cx: &Context, ui: &mut Ui, json: bool) -> Result<(), CommandError> {
     let Some(opened) = opened else { return list(cx, ui, json) };
     let record = remind::load(&opened.state.join("remind"))?;
     let installed: Vec<Scheduler> = jobs.iter().map(|job| job.scheduler).collect();
-    let since = record.last_run.map(|at| cx.now().since(at));
-    let late = !installed.is_empty() && since.is_some_and(|since| since >= LATE.seconds());
+    let now = cx.now();
+    // By a clock that was right then, or is now, but not both.
+    let ahead = record.last_run.is_some_and(|at| rotation::ahead(at, now));
+    let over = record.last_run.is_some_and(|at| now.since(at) >= LATE.seconds());
+    let late = !installed.is_empty() && (ahead || over);
     let status = Status { installed, last_run: record.last_run, late, channels: record.last };
     let failed = status.channels.values().any(|outcome| matches!(outcome, Outcome::Failed(_)));
     if json {
@@ -227,11 +230,11 @@ fn status(cx: &Context, ui: &mut Ui, json: bool) -> Result<(), CommandError> {
         let width = labels.chain(["installed".len()]).max().unwrap_or(0);
         let mut say = |label: &str, text: String| ui.line(&format!("{label:<width$}  {text}"));
         say("installed", words);
-        let ago = |since: u64| match age_text(since, false).as_str() {
-            "today" => "today".to_owned(),
-            age => format!("{age} ago"),
+        let ago = |at| match due_text(Some(at), now, local_day) {
+            _ if ahead => "ahead of the clock of this machine".to_owned(),
+            text => text,
         };
-        let ran = status.last_run.zip(since).map(|(at, since)| format!("{} ({})", local_time(at), ago(since)));
+        let ran = status.last_run.map(|at| format!("{} ({})", local_time(at), ago(at)));
         say("last run", ran.unwrap_or_else(|| "never".to_owned()));
         for (channel, outcome) in &status.channels {
             let (tone, text) = match outcome {
@@ -242,7 +245,9 @@ fn status(cx: &Context, ui: &mut Ui, json: bool) -> Result<(), CommandError> {
             ui.line(&format!("{channel:<width$}  {}", ui.paint(tone, &text)));
         }
     }
-    if late {
+    if late && ahead {
+        ui.warn("the clock of this machine was or is wrong: whether what is installed still runs cannot be told");
+    } else if late {
         ui.warn("what is installed has not run for days; look whether its scheduler still does");
     }
     if failed || late { Err(CommandError::Said(Exit::Found)) } else { Ok(()) }

@@ -81,6 +81,6 @@ fn every_task_and_state_reads_as_something_to_do() {
         ),
         (Task::Removed, State::Exposed, "STRIPE_KEY of profile prod was removed while exposed; revoke its value"),
     ] {
-        assert_eq!(item(task, state, Some("2026-11-01")).sentence(now, day), want);
+        assert_eq!(item(task, state, Some("2026-11-01")).sentence(now, super::super::day), want);
     }
 }

@@ -1,7 +1,8 @@
 //! Annotations of GitHub Actions: workflow commands on standard output.
 //! <https://docs.github.com/actions/reference/workflow-commands-for-github-actions>
 
-use super::super::item::{Item, day};
+use super::super::due::day;
+use super::super::item::Item;
 use super::is_error;
 use crate::clock::Timestamp;
 

@@ -3,7 +3,8 @@
 //!
 //! One DISPLAY alarm each: Exchange keeps one at most, Outlook ignores the action.
 
-use super::super::item::{Item, day};
+use super::super::due::day;
+use super::super::item::Item;
 use super::super::{State, Task};
 use crate::clock::Timestamp;
 use crate::crypto::Hash;
@@ -45,7 +46,7 @@ fn stages(item: &Item) -> Vec<(String, Timestamp, String)> {
             stages.push((format!("due-{step}"), due.minus(*step), text));
         }
         stages.push((last.0.to_owned(), due, last.1));
-        let days: Vec<String> = stages.iter().map(|(_, at, _)| day(*at)).collect();
+        let days: Vec<_> = stages.iter().map(|(_, at, _)| day(*at)).collect();
         let mut position = 0;
         stages.retain(|_| {
             position += 1;

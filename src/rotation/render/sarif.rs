@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::super::State;
-use super::super::item::{Item, day};
+use super::super::due::day;
+use super::super::item::Item;
 use super::is_error;
 use crate::clock::Timestamp;
 use crate::crypto::Hash;
