@@ -4,6 +4,7 @@
 //! is shown with its control characters escaped; values are written raw and only by
 //! [`Ui::value`].
 
+mod fold;
 mod hidden;
 
 use std::borrow::Cow;
@@ -100,8 +101,7 @@ impl Ui {
 
     /// Columns of the terminal on standard output; `None` for a pipe.
     pub(crate) fn width(&self) -> Option<usize> {
-        let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-        Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+        columns_of(io::stdout())
     }
 
     /// Marks text for [`Ui::line`] to colour.
@@ -129,6 +129,18 @@ impl Ui {
             self.out.extend_from_slice(text.as_bytes());
         }
         self.out.push(b'\n');
+    }
+
+    /// Data for people: a label, and a text that begins in column `indent`. On a terminal
+    /// a long one goes on below itself.
+    pub(crate) fn entry(&mut self, label: &str, indent: usize, tone: Tone, text: &str) {
+        let text = clean(text);
+        let width = self.width().map_or(usize::MAX, |columns| columns.saturating_sub(indent));
+        for (n, part) in fold::fold(&text, width).into_iter().enumerate() {
+            let part = self.paint(tone, part);
+            let line = if n == 0 { format!("{label}{part}") } else { format!("{:indent$}{part}", "") };
+            self.line(&line);
+        }
     }
 
     /// JSON, one value on a line, with no raw control or direction character in it.
@@ -201,31 +213,27 @@ impl Ui {
     /// A remark that a quiet run leaves out.
     pub(crate) fn note(&mut self, text: &str) {
         if !self.quiet {
-            self.err_line(&clean(text));
+            self.say("", Tone::Plain, text);
         }
     }
 
     pub(crate) fn warn(&mut self, text: &str) {
         if !self.quiet {
-            let label = paint(self.color_err, Tone::Attention, "warning:");
-            self.err_line(&format!("vault: {label} {}", clean(text)));
+            self.say("warning:", Tone::Attention, text);
         }
     }
 
     /// A reminder: what the command was run for, quiet or not.
     pub(crate) fn remind(&mut self, text: &str) {
-        let label = paint(self.color_err, Tone::Attention, "reminder:");
-        self.err_line(&format!("vault: {label} {}", clean(text)));
+        self.say("reminder:", Tone::Attention, text);
     }
 
     pub(crate) fn error(&mut self, text: &str) {
-        let label = paint(self.color_err, Tone::Bad, "error:");
-        self.err_line(&format!("vault: {label} {}", clean(text)));
+        self.say("error:", Tone::Bad, text);
     }
 
     pub(crate) fn hint(&mut self, text: &str) {
-        let label = paint(self.color_err, Tone::Faint, "hint:");
-        self.err_line(&format!("vault: {label} {}", clean(text)));
+        self.say("hint:", Tone::Faint, text);
     }
 
     /// Replaces the last line of the terminal on standard error; an empty text takes
@@ -234,6 +242,20 @@ impl Ui {
         if !self.quiet && io::stderr().is_terminal() {
             // EL, ECMA-48 §8.3.41: erase to the end of the line.
             let _ = write!(io::stderr().lock(), "\r{}\x1b[K", clean(text));
+        }
+    }
+
+    /// A message for people, behind its label. On a terminal a long one goes on below itself.
+    fn say(&self, label: &str, tone: Tone, text: &str) {
+        let text = clean(text);
+        let indent = if label.is_empty() { 0 } else { "vault: ".len() + label.len() + 1 };
+        let width = columns_of(io::stderr()).map_or(usize::MAX, |columns| columns.saturating_sub(indent));
+        for (n, part) in fold::fold(&text, width).into_iter().enumerate() {
+            if n == 0 && indent > 0 {
+                self.err_line(&format!("vault: {} {part}", paint(self.color_err, tone, label)));
+            } else {
+                self.err_line(&format!("{:indent$}{part}", ""));
+            }
         }
     }
 
@@ -270,6 +292,11 @@ impl Ui {
             hidden::forget_typed();
         }
     }
+}
+
+fn columns_of(stream: impl std::os::fd::AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 fn paint(color: bool, tone: Tone, text: &str) -> String {

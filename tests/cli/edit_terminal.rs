@@ -96,7 +96,7 @@ fn it_can_be_stopped_resumed_and_resized() {
     terminal.job();
     terminal.resize(20, 5);
     terminal.line("typed");
-    terminal.expect("edited profile default: changed A");
+    terminal.expect("edited profile\r\ndefault: changed A");
     terminal.prompt();
     terminal.line("exit");
     terminal.ends(0);

@@ -1,4 +1,4 @@
-//! What tables show on narrow terminals: whole rows, and what matters most.
+//! What narrow terminals show: of tables whole rows and what matters most, of texts whole words.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -44,4 +44,47 @@ fn what_was_done_and_what_is_to_be_done_stays_on_a_narrow_terminal() {
             rest = &rest[at + word.len()..];
         }
     }
+}
+
+#[test]
+fn texts_go_on_below_themselves_between_words() {
+    let (world, _) = World::with_secret("STRIPE_KEY");
+    let note = "asked for by the people who run the shop, see the page on payments, and never used in tests";
+    world.run(["set", "STRIPE_KEY", "--note", note]).output().ok();
+    let missing = world.project.join("a/directory/that/is/not/there/vault.toml");
+    let run = world.run(["--version"]).env("NO_COLOR", "1");
+    let mut terminal = Terminal::shell(&run.command());
+    for columns in [60, 80] {
+        for words in [
+            "doctor",
+            "show STRIPE_KEY",
+            "",
+            "get NO_SUCH_KEY_AT_ALL_IN_ANY_OF_ALL_PROFILES",
+            "rotate STRIPE_KEY --resume",
+        ] {
+            let lines = shown(&mut terminal, columns, words);
+            let pipe = world.run(words.split_whitespace()).output();
+            // Time goes on between the two.
+            let is_time = |word: &&str| word.starts_with("20") && word.ends_with('Z');
+            let all = |text: &str| text.split_whitespace().filter(|word| !is_time(word)).collect::<Vec<_>>().join(" ");
+            let there = all(&lines.join("\n"));
+            assert_eq!(
+                there.trim_end_matches("ready>").trim_end(),
+                all(&(pipe.out() + &pipe.stderr)),
+                "{columns}, {words}"
+            );
+            // Only what is one word may be longer.
+            let long = lines.iter().find(|line| line.width() > columns.into() && line.trim().contains(' '));
+            assert_eq!(long, None, "{columns}, {words}: {lines:#?}");
+        }
+        let lines = shown(&mut terminal, columns, "show STRIPE_KEY");
+        let at = lines.iter().position(|line| line.starts_with("  note          asked for")).unwrap();
+        assert!(
+            lines[at + 1].starts_with(&" ".repeat(16)) && !lines[at + 1].starts_with(&" ".repeat(17)),
+            "{lines:#?}"
+        );
+    }
+    // What is to be typed stays in one piece, for who copies it.
+    let lines = shown(&mut terminal, 60, &format!("--vault {} list", missing.display()));
+    assert!(lines.iter().any(|line| line.contains("`vault init`")), "{lines:#?}");
 }

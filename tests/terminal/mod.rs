@@ -32,7 +32,8 @@ pub const CTRL_D: &str = "\x04";
 pub const CTRL_Z: &str = "\x1a";
 pub const CTRL_BACKSLASH: &str = "\x1c";
 
-/// A program on a terminal, 80 columns wide and 24 rows high to begin with.
+/// A program on a terminal, 160 columns wide and 24 rows high to begin with: long texts stay
+/// on one line.
 pub struct Terminal {
     keyboard: File,
     child: Child,
@@ -77,6 +78,8 @@ impl Terminal {
                 Ok(())
             });
         }
+        // Before it runs: some programs look once.
+        tcsetwinsize(&master, size(160, 24)).unwrap();
         let child = command.spawn().unwrap();
         // The command holds the other end, which has to be closed here for an end to be seen.
         drop(command);
@@ -92,9 +95,7 @@ impl Terminal {
                 }
             }
         });
-        let terminal = Self { keyboard, child, screen, shown: Vec::new(), read: 0, closed: false };
-        terminal.resize(80, 24);
-        terminal
+        Self { keyboard, child, screen, shown: Vec::new(), read: 0, closed: false }
     }
 
     /// Starts a shell with job control, in the directory and environment of `like`, whose
@@ -200,8 +201,7 @@ impl Terminal {
 
     /// Changes the size, as a person who drags the corner of the window.
     pub fn resize(&self, columns: u16, rows: u16) {
-        let size = Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&self.keyboard, size).unwrap();
+        tcsetwinsize(&self.keyboard, size(columns, rows)).unwrap();
     }
 
     /// The program's process.
@@ -247,4 +247,8 @@ impl Drop for Terminal {
             let _ = self.child.wait();
         }
     }
+}
+
+fn size(columns: u16, rows: u16) -> Winsize {
+    Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 }
 }

@@ -5,7 +5,7 @@ use vault::{SecretName, Stage, Text};
 use super::list::{Entry, Json, console, tone};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
-use crate::cli::time::{Newest, local_time};
+use crate::cli::time::{Newest, local_day, local_time};
 use crate::cli::ui::{Tone, Ui};
 
 /// Show everything that is known about a secret, but its value
@@ -30,7 +30,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let secret = section.secret(&args.name)?.ok_or_else(missing)?;
     let newest = Newest::signed(&opened.vault, effective.sections()).with_values(effective.sections())?;
     let time = newest.time(cx);
-    newest.say(cx, ui, &opened);
+    newest.say(cx, ui, &opened.vault);
     let entry = Entry::new(&args.name, section.name().as_str(), section.policy(), secret, time);
     let uses = cx.last_uses(&opened)?;
     let last_used = uses.get(&(section.name().to_string(), args.name.to_string())).copied();
@@ -95,13 +95,11 @@ fn print(ui: &mut Ui, entry: &Entry, last_used: Option<Timestamp>, now: Timestam
     row("profile", line.profile.clone());
     row("version", format!("{}, set by {}", secret.version, secret.set_by));
     let since = if secret.age_at_least { "at the latest " } else { "" };
-    row(
-        "value since",
-        format!("{since}{} ({})", local_time(secret.set_at), rotation::age_text(line.age_seconds, line.at_least)),
-    );
+    let age = rotation::age_text(line.age_seconds, line.at_least, now, local_day);
+    row("value since", format!("{since}{} ({age})", local_time(secret.set_at)));
     row("rotate every", policy.rotate_every.to_string());
     row("because", policy.basis.clone().unwrap_or_default());
-    let due = rotation::due_text(line.due_at, now);
+    let due = rotation::due_text(line.due_at, now, local_day);
     row("due", line.due_at.map_or_else(String::new, |at| format!("{} ({due})", local_time(at))));
     row("expires", secret.expires_at.map_or_else(String::new, local_time));
     row("owner", policy.owner.clone().unwrap_or_default());
@@ -145,7 +143,6 @@ fn print(ui: &mut Ui, entry: &Entry, last_used: Option<Timestamp>, now: Timestam
     ui.line(&format!("{name}  {state}"));
     for (label, text, tone) in rows {
         let label = ui.paint(Tone::Faint, &format!("{label:<13}"));
-        let text = ui.paint(tone, &text);
-        ui.line(&format!("  {label} {text}"));
+        ui.entry(&format!("  {label} "), 16, tone, &text);
     }
 }

@@ -104,9 +104,9 @@ fn nothing_here(ui: &mut Ui, args: &Args, report: &Report, why: &str) -> Result<
         ui.json(report);
         return Ok(());
     }
-    ui.line(&line(ui, "vault", &format!("none here: {why}")));
-    ui.line(&line(ui, "begin", "`vault init` makes one; then `vault import .env`, and `vault exec -- your-program`"));
-    ui.line(&line(ui, "more", "`vault help` lists the commands"));
+    line(ui, "vault", &format!("none here: {why}"));
+    line(ui, "begin", "`vault init` makes one; then `vault import .env`, and `vault exec -- your-program`");
+    line(ui, "more", "`vault help` lists the commands");
     Ok(())
 }
 
@@ -145,7 +145,7 @@ fn show(ui: &mut Ui, report: &Report, known: &Known, identity: bool, now: Timest
         (false, Known::Unknown) => ui.paint(Tone::Attention, "  not trusted here yet: `vault trust`"),
         (false, _) => ui.paint(Tone::Bad, "  another vault than before: see `vault which`"),
     };
-    ui.line(&line(ui, "vault", &format!("{path}{trust}")));
+    line(ui, "vault", &format!("{path}{trust}"));
     let others: Vec<&str> = report.profiles.iter().map(String::as_str).filter(|name| *name != report.profile).collect();
     let secrets = match report.secrets {
         Some(1) => ", 1 secret".to_owned(),
@@ -153,20 +153,20 @@ fn show(ui: &mut Ui, report: &Report, known: &Known, identity: bool, now: Timest
         None => String::new(),
     };
     let others = if others.is_empty() { String::new() } else { format!("; also {}", others.join(", ")) };
-    ui.line(&line(ui, "profile", &format!("{}{secrets}{others}", report.profile)));
+    line(ui, "profile", &format!("{}{secrets}{others}", report.profile));
     let who = match (&report.device, &report.member) {
         (Some(device), Some(member)) => format!("{device}, of {member}"),
         (Some(device), None) => device.clone(),
         _ if identity => ui.paint(Tone::Attention, "in no device of this vault: `vault join`"),
         _ => ui.paint(Tone::Attention, "none can be used: `vault identity where`"),
     };
-    ui.line(&line(ui, "identity", &who));
+    line(ui, "identity", &who);
     if !report.trusted {
         return;
     }
-    ui.line(&line(ui, "due", &due_text(ui, &report.due)));
+    line(ui, "due", &due_text(ui, &report.due));
     let used = report.last_use.as_ref().map_or_else(|| "none on record".to_owned(), |used| used_text(used, now));
-    ui.line(&line(ui, "last use", &used));
+    line(ui, "last use", &used);
 }
 
 /// `2 overdue, 1 due: STRIPE_KEY, …; see …`.
@@ -199,6 +199,7 @@ fn used_text(used: &LastUse, now: Timestamp) -> String {
     format!("{}{command}, {ago}{by}", used.action)
 }
 
-fn line(ui: &Ui, label: &str, text: &str) -> String {
-    format!("{} {text}", ui.paint(Tone::Faint, &format!("{label:<9}")))
+fn line(ui: &mut Ui, label: &str, text: &str) {
+    let label = ui.paint(Tone::Faint, &format!("{label:<9}"));
+    ui.entry(&format!("{label} "), 10, Tone::Plain, text);
 }
