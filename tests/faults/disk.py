@@ -77,8 +77,9 @@ def order_of_every_sweep(bench: Bench) -> None:
     """Row 10: the same of every file that the changing commands of the sweeps put in place, git's programs included."""
     needs("strace")
     swept = (*scenarios.scenarios(bench.vault), *rotations.scenarios(bench.vault), *team.scenarios(bench.vault))
-    # What `exec` changes is the work of the program that it runs.
-    for scenario in (scenario for scenario in swept if scenario.changes and scenario.name != "exec"):
+    # What these change is the work of the program that is run, and of git.
+    others = ("exec", "git-install")
+    for scenario in (scenario for scenario in swept if scenario.changes and scenario.name not in others):
         with tempfile.TemporaryDirectory(dir=bench.root.parent) as base:
             tree, log = Tree(Path(base) / "tree", scenario.env), Path(base) / "strace.log"
             for name in ("work", "home", "tmp", "run"):

@@ -73,6 +73,29 @@ def recorded(action: str, happened):
     return check
 
 
+def drivers(tree: Tree) -> bool:
+    """True if git knows how to merge vault files, and show their changes."""
+    wanted = ("merge.vault.driver", "diff.vault.textconv")
+    return all(tree.run(["git", "config", "--local", "--get", name]).returncode == 0 for name in wanted)
+
+
+def schedulers(tree: Tree) -> None:
+    """A `systemctl` and a `crontab` that note what they were told."""
+    programs = {"systemctl": 'case "$*" in *enable*) : >"$HOME/enabled" ;; esac',
+                "crontab": 'case $1 in -l) cat "$HOME/crontab" 2>/dev/null ;; *) cat >"$HOME/crontab.new" && mv "$HOME/crontab.new" "$HOME/crontab" ;; esac'}
+    (tree.home / "bin").mkdir()
+    for name, text in programs.items():
+        (tree.home / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tree.home / "bin" / name).chmod(0o755)
+
+
+def scheduled(tree: Tree) -> bool:
+    """True if a scheduler was told all that it needs to remind."""
+    crontab, units = tree.home / "crontab", sorted(tree.home.glob(".config/systemd/user/vault-*"))
+    timer = (tree.home / "enabled").exists() and [unit.suffix for unit in units] == [".service", ".timer"]
+    return timer or (crontab.exists() and "remind" in crontab.read_text())
+
+
 def scenarios(vault: str) -> list[Scenario]:
     """All of them, for the binary at `vault`."""
     init = [vault, "init", "--member", "alice", "--device", "laptop"]
@@ -128,6 +151,18 @@ def scenarios(vault: str) -> list[Scenario]:
         # The next writer of the same file.
         scenario("config", [vault, "config", "rollback", "refuse"], states=config,
                  then=[vault, "config", "overdue", "never"]),
+        scenario("git-install", [vault, "git", "install"], setup=[*started, ["git", "init", "-q"]], rate=2, alone=True,
+                 states=lambda tree: (contents(vault, tree), drivers(tree)), volatile=[*VOLATILE, "work/.git/*"],
+                 then=["sh", "-c", f"'{vault}' git install && '{vault}' set OTHER -"]),
+        # Delivered and remembered, or not remembered and delivered again.
+        scenario("remind", [vault, "remind"], setup=[*started, [vault, "expose", "OLD", "--why", "seen in a paste"]], rate=2,
+                 states=lambda tree: (contents(vault, tree), tree.run([vault, "remind", "-n"]).stderr),
+                 then=["sh", "-c", f"'{vault}' remind && '{vault}' set OTHER -"]),
+        *(scenario(f"schedule-{name}", [vault, "schedule", "install", "--with", name], rate=2, alone=True,
+                   env={"PATH": "{home}/bin:/usr/local/bin:/usr/bin:/bin"}, prepare=schedulers,
+                   states=lambda tree: (contents(vault, tree), scheduled(tree)),
+                   then=["sh", "-c", f"'{vault}' schedule install --with {name} && '{vault}' set OTHER -"])
+          for name in ("systemd", "cron")),
         # From before the vault is written until it is in its place the new identity waits beside the old one, is
         # found there, and is taken by whoever tries again.
         scenario("identity-rotate", [vault, "identity", "rotate", "--leaked"], patience=5.0,
