@@ -295,6 +295,10 @@ fn a_merge_without_the_driver_is_named_and_repaired_from_its_parents() {
     let refused = alice.try_vault(&["get", "A"], b"");
     assert_eq!(refused.status.code(), Some(5));
     assert!(text(&refused.stderr).contains("vault git repair"), "{}", text(&refused.stderr));
+    let tried = alice.try_vault(&["git", "repair", "-n"], b"");
+    assert!(tried.status.success() && text(&tried.stderr).contains("would merge commits "), "{}", text(&tried.stderr));
+    assert!(text(&alice.bytes()).contains("2016-"), "it was only tried");
+    assert_eq!(alice.git(&["status", "--porcelain", "-uno"]), "");
     alice.vault(&["git", "repair"]);
     assert_eq!((alice.get("A"), alice.get("B")), ("1".into(), "2".into()));
     assert!(!text(&alice.bytes()).contains("2016-"), "what the tree says is never signed");
@@ -312,6 +316,13 @@ fn hand_edited_files_are_never_signed() {
             alice.commit("by hand");
         }
         let broken = alice.bytes();
+        let tried = alice.try_vault(&["git", "repair", "-n"], b"");
+        assert!(
+            tried.status.success() && text(&tried.stderr).contains("would put that back"),
+            "{}",
+            text(&tried.stderr)
+        );
+        assert_eq!(alice.bytes(), broken, "it was only tried");
         let output = alice.try_vault(&["git", "repair"], b"");
         assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
         assert_eq!(alice.bytes(), broken, "nobody said yes");

@@ -26,6 +26,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     pub(crate) device: Option<DeviceName>,
 
+    #[command(flatten)]
+    pub(crate) keep: Keep,
+}
+
+/// Where this machine's identity is kept, or is to be.
+#[derive(clap::Args, Debug)]
+#[group(skip)]
+pub(crate) struct Keep {
     /// Keep the identity in this file; an existing age identity file works as it is
     #[arg(long, value_name = "FILE")]
     pub(crate) identity_file: Option<PathBuf>,
@@ -39,6 +47,13 @@ pub(crate) struct Args {
     pub(crate) passphrase: bool,
 }
 
+impl Keep {
+    /// True if no option says where.
+    pub(crate) fn is_default(&self) -> bool {
+        self.identity_file.is_none() && !self.keyring
+    }
+}
+
 /// The identity of this device and where it is.
 pub(crate) struct Kept {
     pub(crate) key: IdentityKey,
@@ -48,9 +63,8 @@ pub(crate) struct Kept {
 
 /// The identity that the options, the environment or the configuration name; a new one
 /// in its place if there is none, proved to be readable by another process.
-pub(crate) fn identity(cx: &Context, ui: &mut Ui, args: &Args) -> Result<Kept, CommandError> {
-    if args.identity_file.is_none()
-        && !args.keyring
+pub(crate) fn identity(cx: &Context, ui: &mut Ui, args: &Keep) -> Result<Kept, CommandError> {
+    if args.is_default()
         && let Some(text) = cx.variables.identity()
     {
         // The text is taken apart by the parser and goes nowhere else.
@@ -106,8 +120,8 @@ pub(crate) fn identity(cx: &Context, ui: &mut Ui, args: &Args) -> Result<Kept, C
 }
 
 /// True if this machine has an identity, so that [`identity`] makes none.
-pub(crate) fn has_identity(cx: &Context, ui: &Ui, args: &Args) -> Result<bool, CommandError> {
-    if args.identity_file.is_none() && !args.keyring && cx.variables.identity().is_some() {
+pub(crate) fn has_identity(cx: &Context, ui: &Ui, args: &Keep) -> Result<bool, CommandError> {
+    if args.is_default() && cx.variables.identity().is_some() {
         return Ok(true);
     }
     Ok(match place(cx, args)? {
@@ -117,7 +131,7 @@ pub(crate) fn has_identity(cx: &Context, ui: &Ui, args: &Args) -> Result<bool, C
 }
 
 /// Where the identity is, or is to be.
-fn place(cx: &Context, args: &Args) -> Result<KeptIn, CommandError> {
+pub(crate) fn place(cx: &Context, args: &Keep) -> Result<KeptIn, CommandError> {
     if args.keyring {
         // Another identity on this machine would be passed over from then on.
         let elsewhere = match cx.settings().identity() {

@@ -176,6 +176,8 @@ pub(crate) enum CommandError {
     NotReadBack,
     #[error("this machine's identity is kept in {}", path.display())]
     KeptElsewhere { path: PathBuf },
+    #[error("this device has an identity: {0}")]
+    IdentityExists(identity::Origin),
     #[error("no identity is kept in {0}")]
     NothingKept(identity::Origin),
     #[error("{0} holds another identity")]
@@ -293,6 +295,7 @@ impl CommandError {
             | Self::Vault(V::Bound(_) | V::Crypto(vault::crypto::Error::UnsupportedRecipient))
             | Self::Inherited { .. }
             | Self::KeptElsewhere { .. }
+            | Self::IdentityExists(_)
             | Self::VaultExists { .. } => Exit::Usage,
             Self::NotPromoted { error, .. } => error.exit(),
             Self::Vault(

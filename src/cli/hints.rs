@@ -187,6 +187,9 @@ impl CommandError {
                 "give its passphrase on a terminal or by VLT_PASSPHRASE_FILE, or name a file with `--identity FILE`".into()
             }
             Self::KeptElsewhere { .. } => "`vault identity move keyring` moves it".into(),
+            Self::IdentityExists(_) => {
+                "`vault identity show` prints its public halves, `vault identity rotate` replaces it".into()
+            }
             Self::NothingKept(_) => "`vault identity where` explains the search".into(),
             Self::OtherKept(_) => "`vault identity show` says which is which, with `--keyring` or `--identity FILE`".into(),
             Self::Exec(exec::Error::Nul { .. } | exec::Error::TooLong { .. }) => {

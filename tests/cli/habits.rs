@@ -1,7 +1,7 @@
 //! What people expect of every command: `--dry-run`, `--json`, other names, what was
 //! meant by a mistyped one, no colour where none is wanted, narrow terminals.
 
-use crate::harness::World;
+use crate::harness::{World, read};
 use crate::team::{ADMIN, add_member};
 use crate::terminal::Terminal;
 
@@ -112,9 +112,20 @@ const DRY: &[&[&str]] = &[
     &["join"],
     &["init", "--vault", "new.toml", "--no-recovery"],
     &["schedule", "install", "--with", "cron"],
+    &["schedule", "uninstall"],
     &["remind"],
     &["man", "pages"],
+    &["member", "add", "eve", "--new-identity", "--read", "default"],
+    &["identity", "new", "--identity-file", "other"],
+    &["identity", "move", "file:~/elsewhere"],
+    &["identity", "seal", "--passphrase-file", "words"],
+    &["identity", "rotate"],
+    &["recover", "--device", "second", "--code-file", "code-of-before", "--recovery-file", "code"],
+    &["edit"],
 ];
+
+/// Needs more than such a vault, and is tried where that is: `git` by `merge_git`.
+const DRY_ELSEWHERE: &[&str] = &["member approve", "audit begin", "git resolve", "git repair"];
 
 fn help(world: &World, command: &str) -> String {
     let words: Vec<&str> = std::iter::once("help").chain(command.split_whitespace()).collect();
@@ -149,14 +160,21 @@ fn whatever_changes_something_can_be_tried_first() {
     for command in commands(&world, "").iter().filter(|command| !CHANGES_NOTHING.contains(&command.as_str())) {
         let text = help(&world, command);
         assert!(text.contains("-n, --dry-run") || text.contains("-n, --print"), "{command} has no --dry-run");
+        let words: Vec<&str> = command.split(' ').collect();
+        let is_tried = DRY.iter().any(|tried| tried.starts_with(&words));
+        assert!(is_tried || DRY_ELSEWHERE.contains(&command.as_str()), "{command} is not tried with -n");
     }
+    world.vault(["recovery", "new", "--recovery-file", "code-of-before"]).ok();
+    let editor = crate::edit::editor(&world, "echo MORE=1 >>\"$1\"");
     add_member(&world, "bob", ADMIN);
+    let carol = world.clone_for("carol");
+    let request = carol.run(["join"]).env("VLT_VAULT_ID", world.id()).output().ok().out();
     // Remembers what is new in every profile.
     world.vault(["rotation"]).ok();
     world.vault(["doctor"]);
     let before = world.snapshot();
-    for words in DRY {
-        let output = world.run(words.iter().chain(&["-n"])).output();
+    for words in DRY.iter().chain(&[&["member", "approve", request.trim(), "--read", "default"][..]]) {
+        let output = world.run(words.iter().chain(&["-n"])).env("EDITOR", &editor).foreign_stderr().output();
         assert_eq!(output.status, 0, "{words:?}: {}", output.stderr);
         world.assert_unchanged(&before);
         let said = output.stderr.contains("would ") || words[0] == "schedule" || words[0] == "remind";
@@ -167,6 +185,16 @@ fn whatever_changes_something_can_be_tried_first() {
         world.records("alice-laptop").iter().filter(|r| r["action"] == "rm" && r["outcome"] == outcome).count()
     });
     assert_eq!(changes, [0, 0]);
+    // A log that was cut stays as it is.
+    let log = read(&world.log_file("alice-laptop"));
+    crate::harness::write(&world.log_file("alice-laptop"), &log[..log.len() - 9]);
+    world.vault(["audit", "begin", "--reason", "x", "-n"]).ok().says("would begin a new log");
+    assert_eq!(read(&world.log_file("alice-laptop")), &log[..log.len() - 9]);
+    let logs = std::fs::read_dir(world.audit_directory()).unwrap();
+    assert_eq!(
+        logs.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|end| end == "jsonl")).count(),
+        1
+    );
 }
 
 /// Runs it as it is and with `-n`: the same refusal, in the same words, and nothing changes.
@@ -196,11 +224,12 @@ fn what_is_only_tried_is_refused_as_if_it_were_meant() {
     bob.run(["trust"]).env("VLT_VAULT_ID", bob.id()).output();
     bob.run(["verify"]).env("VLT_VAULT_ID", bob.id()).output().ok();
     bob.vault(["verify"]).ok();
-    let local = ["git", "config", "trust", "join", "init", "schedule", "remind", "man", "cp", "recovery"];
-    let more: [&[&str]; 5] = [
+    let local = [
+        "git", "config", "trust", "join", "init", "schedule", "remind", "man", "cp", "recovery", "recover", "identity",
+    ];
+    let more: [&[&str]; 4] = [
         &["cp", "B", "--to", "spare"],
         &["recovery", "new", "--recovery-file", "code"],
-        &["member", "add", "eve", "--new-identity", "--read", "default"],
         &["rotate", "A", "--revoked"],
         &["profile", "rm", "spare", "--force"],
     ];

@@ -1,3 +1,5 @@
+use std::os::unix::fs::PermissionsExt;
+
 use crate::harness::{World, keys, read, set_mode, sorted};
 
 #[test]
@@ -11,6 +13,38 @@ fn shows_the_public_halves() {
         world.vault(["identity", "show"]).ok().prints(half);
         world.vault(["identity", "show", "--open"]).ok().prints(half);
     }
+}
+
+#[test]
+fn one_can_be_made_before_there_is_a_vault() {
+    let world = World::bare();
+    let before = world.snapshot();
+    world.vault(["identity", "new", "-n"]).ok().says("would make an identity in ").says_not("recipient");
+    world.assert_unchanged(&before);
+    let made = world.vault(["identity", "new"]).ok().says("identity: ").out();
+    assert!(made.starts_with("recipient    age1") && made.lines().count() == 2, "{made}");
+    assert_eq!(made, world.vault(["identity", "show"]).ok().out());
+    assert_eq!(std::fs::metadata(world.identity_file()).unwrap().permissions().mode() & 0o777, 0o600);
+    // It is never written over, and is the one that `init` takes.
+    let kept = read(&world.identity_file());
+    for words in [&["identity", "new"][..], &["identity", "new", "-n"], &["identity", "new", "--passphrase"]] {
+        world.vault(words).fails(2, "this device has an identity: ", "vault identity rotate");
+    }
+    let fails = world.run(["identity", "new"]).env("VLT_IDENTITY", String::from_utf8(kept.clone()).unwrap()).output();
+    fails.fails_with(2, "this device has an identity: VLT_IDENTITY");
+    world.vault(["init", "--device", "d", "--no-recovery"]).ok().says("(as it was)");
+    assert_eq!(read(&world.identity_file()), kept);
+
+    // Sealed, and in a file that is named and found again.
+    let world = World::bare();
+    let (pass, file) = (world.home.join("private/pass"), world.home.join("private/key"));
+    crate::harness::write_private(&pass, "correct horse\n");
+    let new = ["identity", "new", "--passphrase", "--identity-file", file.to_str().unwrap()];
+    world.vault(new).fails(2, "no passphrase", "VLT_PASSPHRASE");
+    assert!(!file.exists());
+    world.run(new).env("VLT_PASSPHRASE_FILE", &pass).output().ok();
+    assert!(read(&file).starts_with(b"# vault identity, sealed"));
+    world.vault(["identity", "where"]).ok().prints("key");
 }
 
 #[test]

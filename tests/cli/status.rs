@@ -46,8 +46,11 @@ fn five_lines_say_how_things_stand() {
 fn without_a_vault_it_says_what_to_type_first() {
     let world = World::bare();
     let before = world.snapshot();
+    let begin = "begin     `vault init` makes one; then `vault import .env`, and `vault exec -- your-program`";
     let shown = lines(&world);
-    assert!(shown[0].starts_with("vault     none here: ") && shown[1].contains("`vault init` makes one"), "{shown:?}");
+    assert!(shown[0].starts_with("vault     none here: "), "{shown:?}");
+    let more = "more      `vault help` lists the commands";
+    assert_eq!(shown[1..], ["profile   none", "identity  none yet", begin, more]);
     let json = world.vault(["status", "--json"]).ok().json();
     assert_eq!((&json["vault"], &json["trusted"]), (&serde_json::Value::Null, &false.into()));
     world
@@ -57,6 +60,21 @@ fn without_a_vault_it_says_what_to_type_first() {
         .ok()
         .prints("there is no vault at /nonexistent");
     world.assert_unchanged(&before);
+    // With an identity of another vault.
+    let (world, _) = World::with_secret("K");
+    std::fs::rename(world.vault_file(), world.home.join("elsewhere.toml")).unwrap();
+    assert_eq!(lines(&world)[2..4], ["identity  there is one: `vault identity show`", begin]);
+}
+
+#[test]
+fn without_an_identity_or_as_a_stranger_there_are_five_lines_too() {
+    let (world, _) = World::with_secret("K");
+    std::fs::remove_file(world.identity_file()).unwrap();
+    let none = lines(&world);
+    assert_eq!((none.len(), &none[2][..]), (5, "identity  none can be used: `vault identity where`"));
+    world.vault(["identity", "new"]).ok();
+    let stranger = lines(&world);
+    assert_eq!((stranger.len(), &stranger[2][..]), (5, "identity  in no device of this vault: `vault join`"));
 }
 
 #[test]
@@ -66,7 +84,16 @@ fn at_a_place_that_is_not_trusted_nothing_is_asked_and_nothing_remembered() {
     let before = bob.snapshot();
     let shown = Terminal::spawn(bob.run(NOTHING).env("NO_COLOR", "1").command()).ends(0);
     assert!(shown.contains("not trusted here yet: `vault trust`"), "{shown}");
-    assert!(shown.contains("identity  none can be used: `vault identity where`"), "{shown}");
+    let rest: Vec<&str> = shown.lines().skip(1).map(str::trim_end).collect();
+    assert_eq!(
+        rest,
+        [
+            "profile   default",
+            "identity  none can be used: `vault identity where`",
+            "due       not looked at before the vault is trusted",
+            "last use  not looked at either",
+        ]
+    );
     bob.assert_unchanged(&before);
     // A damaged one is told as by every other command.
     alice.put(alice.text().replacen("version = 1", "version = 2", 1));

@@ -62,7 +62,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     store::create_private_dir_all(&cx.directories().state)?;
 
     // The identity comes first, and is proved to be readable before anything depends on it.
-    let identity = enroll::identity(cx, ui, &args.enroll)?;
+    let identity = enroll::identity(cx, ui, &args.enroll.keep)?;
     let code = if wants_recovery { Some(RecoveryCode::generate()?) } else { None };
     let recovery = match &code {
         Some(code) => Some((IdentityKey::generate()?, code.as_passphrase())),

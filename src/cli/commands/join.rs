@@ -36,16 +36,19 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     };
     // No identity is made for a request that nobody could approve; but a machine that
     // has one may be in already, under these very names.
-    if !enroll::has_identity(cx, ui, &args.enroll)? {
+    if !enroll::has_identity(cx, ui, &args.enroll.keep)? {
         check_names()?;
     }
     if args.dry_run {
-        let with =
-            if enroll::has_identity(cx, ui, &args.enroll)? { "the identity that is there" } else { "a new identity" };
+        let with = if enroll::has_identity(cx, ui, &args.enroll.keep)? {
+            "the identity that is there"
+        } else {
+            "a new identity"
+        };
         ui.note(&format!("would ask for {device} of {member}, with {with}"));
         return Ok(());
     }
-    let identity = enroll::identity(cx, ui, &args.enroll)?;
+    let identity = enroll::identity(cx, ui, &args.enroll.keep)?;
     if let Some(device) = team.device_of(&identity.key.recipient()) {
         ui.note(&format!("this machine is {device} in this vault already; nothing to ask for"));
         return Ok(());

@@ -70,7 +70,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         ui.note(&format!("would add {device} as a device of {member}, and replace the recovery code"));
         return Ok(());
     }
-    let identity = enroll::identity(cx, ui, &args.enroll)?;
+    let identity = enroll::identity(cx, ui, &args.enroll.keep)?;
     let new_code = RecoveryCode::generate()?;
     let new_device = NewDevice {
         device: device.clone(),

@@ -61,9 +61,11 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let mut report = Report { profile: cx.profile().to_string(), ..Report::default() };
     let path = match cx.vault_path() {
         Ok((path, _)) if path.exists() => path,
-        Ok((path, _)) => return nothing_here(ui, args, &report, &format!("there is no vault at {}", path.display())),
+        Ok((path, _)) => {
+            return nothing_here(cx, ui, args, &report, &format!("there is no vault at {}", path.display()));
+        }
         Err(CommandError::Config(error @ config::Error::NotFound { .. })) => {
-            return nothing_here(ui, args, &report, &error.to_string());
+            return nothing_here(cx, ui, args, &report, &error.to_string());
         }
         Err(error) => return Err(error),
     };
@@ -99,12 +101,17 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     Ok(())
 }
 
-fn nothing_here(ui: &mut Ui, args: &Args, report: &Report, why: &str) -> Result<(), CommandError> {
+/// Five lines as well, of what there is to know before there is a vault.
+fn nothing_here(cx: &Context, ui: &mut Ui, args: &Args, report: &Report, why: &str) -> Result<(), CommandError> {
     if args.json {
         ui.json(report);
         return Ok(());
     }
+    let search = unlock::with_request(cx, None, |request| identity::explain(request, ui.can_ask()));
+    let identity = if search.found.is_some() { "there is one: `vault identity show`" } else { "none yet" };
     line(ui, "vault", &format!("none here: {why}"));
+    line(ui, "profile", "none");
+    line(ui, "identity", identity);
     line(ui, "begin", "`vault init` makes one; then `vault import .env`, and `vault exec -- your-program`");
     line(ui, "more", "`vault help` lists the commands");
     Ok(())
@@ -161,11 +168,14 @@ fn show(ui: &mut Ui, report: &Report, known: &Known, identity: bool, now: Timest
         _ => ui.paint(Tone::Attention, "none can be used: `vault identity where`"),
     };
     line(ui, "identity", &who);
-    if !report.trusted {
-        return;
-    }
-    line(ui, "due", &due_text(ui, &report.due));
-    let used = report.last_use.as_ref().map_or_else(|| "none on record".to_owned(), |used| used_text(used, now));
+    let due =
+        if report.trusted { due_text(ui, &report.due) } else { "not looked at before the vault is trusted".to_owned() };
+    line(ui, "due", &due);
+    let used = match &report.last_use {
+        Some(used) => used_text(used, now),
+        None if report.trusted => "none on record".to_owned(),
+        None => "not looked at either".to_owned(),
+    };
     line(ui, "last use", &used);
 }
 

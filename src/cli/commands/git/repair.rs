@@ -87,6 +87,7 @@ fn restore(
 ) -> Result<(), CommandError> {
     ui.note(&format!("{} verifies as it was in {from}", shown(path)));
     if args.dry_run {
+        ui.note("would put that back, once a person says so");
         return Ok(());
     }
     if !ui.confirm("Put that back? What was changed by hand is lost.").map_err(CommandError::Terminal)? {

@@ -1,6 +1,7 @@
 //! `vault identity`: what this device is, and where it is kept.
 
 mod move_to;
+mod new;
 mod rotate;
 mod seal;
 mod search;
@@ -10,7 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::ui::Ui;
 
-/// Show this device's identity, replace it, or carry it sealed in the vault file
+/// Make and show this device's identity, replace it, or carry it sealed in the vault file
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -19,6 +20,7 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand, Debug)]
 enum Command {
+    New(new::Args),
     Show(show::Args),
     Where(search::Args),
     Move(move_to::Args),
@@ -28,6 +30,7 @@ enum Command {
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
     match &args.command {
+        Command::New(args) => new::run(cx, ui, args),
         Command::Show(args) => show::run(cx, ui, args),
         Command::Where(args) => search::run(cx, ui, args),
         Command::Move(args) => move_to::run(cx, ui, args),

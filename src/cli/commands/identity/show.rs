@@ -31,14 +31,17 @@ struct Shown {
 pub(crate) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
     let public = if args.keyring { in_keyring(cx, ui, args.open)? } else { found(cx, ui, args.open)? };
     let (recipient, signing_key) = public;
-    let shown = Shown { recipient: recipient.to_string(), signing_key: signing_key.to_string() };
     if args.json {
-        ui.json(&shown);
+        ui.json(&Shown { recipient: recipient.to_string(), signing_key: signing_key.to_string() });
     } else {
-        ui.line(&format!("recipient    {}", shown.recipient));
-        ui.line(&format!("signing key  {}", shown.signing_key));
+        print(ui, &recipient, &signing_key);
     }
     Ok(())
+}
+
+pub(super) fn print(ui: &mut Ui, recipient: &Recipient, signing_key: &PublicKey) {
+    ui.line(&format!("recipient    {recipient}"));
+    ui.line(&format!("signing key  {signing_key}"));
 }
 
 /// The public halves of the identity that the search finds.

@@ -93,6 +93,7 @@ fn join(cx: &Context, ui: &mut Ui, args: &ApproveArgs, opened: &Opened, request:
     confirm(ui, args)?;
     add(cx, ui, opened, &request.member, request.to_device(), &access.to_role(), args.dry_run)?;
     if args.dry_run {
+        ui.note(&format!("would add {}", request.device));
         return Ok(());
     }
     ui.note(&format!("added {}; commit and push the vault file for them to see it", request.device));
@@ -121,6 +122,7 @@ fn replace(
         Ok(Edit::Changed(team::replace(tx, &request.old, request.to_device(), request.leaked, signer, now)?))
     })?;
     if args.dry_run {
+        ui.note(&format!("would put {} in the place of {}", request.device, request.old));
         return Ok(());
     }
     let (Edit::Changed(removal) | Edit::Unchanged(removal)) = edit;
@@ -158,6 +160,7 @@ fn seal(
         Ok(Edit::Changed(()))
     })?;
     if args.dry_run {
+        ui.note(&format!("would carry the identity of {}, sealed", request.device));
         return Ok(());
     }
     ui.note("carried from now on; commit and push the vault file");
