@@ -112,7 +112,8 @@ else
 fi
 
 step "feature ssh: clippy" cargo clippy --locked --features ssh -- -D warnings
-step "feature ssh: test" cargo test --locked --features ssh --lib --test team ssh
+# With `ssh` and without the keyring at once: one more build in place of two.
+step "features: test" cargo test --locked --no-default-features --features ssh --lib --test team --test without_keyring -- ssh a_build_without
 
 vault=$target/debug/vault
 step "cargo build" cargo build --locked

@@ -97,6 +97,7 @@ const COMMANDS: &[(&str, &str, &str, &[&str])] = &[
     ("profile rm", "", "vault profile rm spare", &["profile-rm intent,done"]),
     ("profile rekey", "", "vault profile rekey", &["rekey intent,done default,spare"]),
     ("profile add", "", "vault profile add more", &["profile-add intent,done"]),
+    ("identity new", "", "vault identity new --identity-file other", &[]),
     ("identity show", "", "vault identity show", &[]),
     ("identity where", "", "vault identity where", &[]),
     ("identity move", "", "vault identity move file", &[]),

@@ -62,8 +62,16 @@ pub(crate) struct Kept {
 }
 
 /// The identity that the options, the environment or the configuration name; a new one
-/// in its place if there is none, proved to be readable by another process.
+/// in its place if there is none, proved to be readable by another process. Found again
+/// without an option the next time.
 pub(crate) fn identity(cx: &Context, ui: &mut Ui, args: &Keep) -> Result<Kept, CommandError> {
+    let kept = found_or_made(cx, ui, args)?;
+    remember(cx, args)?;
+    Ok(kept)
+}
+
+/// As [`identity`], and the configuration stays as it is.
+pub(crate) fn found_or_made(cx: &Context, ui: &mut Ui, args: &Keep) -> Result<Kept, CommandError> {
     if args.is_default()
         && let Some(text) = cx.variables.identity()
     {
@@ -76,7 +84,7 @@ pub(crate) fn identity(cx: &Context, ui: &mut Ui, args: &Keep) -> Result<Kept, C
     let keyring = Keyring::new(ui.can_ask());
     let origin = identity::Origin::from(&place);
     let name = origin.to_string();
-    let kept = match identity::kept::read(&place, keyring)? {
+    Ok(match identity::kept::read(&place, keyring)? {
         Some(text) => {
             // As above.
             let key = unlock::open(cx, ui, identity::IdentityFile::parse(text.reveal(), &origin)?, &origin)?;
@@ -99,8 +107,12 @@ pub(crate) fn identity(cx: &Context, ui: &mut Ui, args: &Keep) -> Result<Kept, C
             readback::prove(&place, passphrase.is_none(), passphrase.as_ref(), &public)?;
             Kept { key, place: name, made: true }
         }
-    };
-    // Found again without an option the next time.
+    })
+}
+
+/// Has the configuration name the place that an option named, if it names none yet.
+fn remember(cx: &Context, args: &Keep) -> Result<(), CommandError> {
+    let place = place(cx, args)?;
     let named = args.keyring || (args.identity_file.is_some() && place != KeptIn::File(default_file(cx)));
     if named && cx.settings().identity().is_none() {
         let mut settings = vault::config::Settings::load(cx.directories())?;
@@ -116,7 +128,7 @@ pub(crate) fn identity(cx: &Context, ui: &mut Ui, args: &Keep) -> Result<Kept, C
             settings.save(cx.directories())?;
         }
     }
-    Ok(kept)
+    Ok(())
 }
 
 /// True if this machine has an identity, so that [`identity`] makes none.
@@ -134,17 +146,21 @@ pub(crate) fn has_identity(cx: &Context, ui: &Ui, args: &Keep) -> Result<bool, C
 pub(crate) fn place(cx: &Context, args: &Keep) -> Result<KeptIn, CommandError> {
     if args.keyring {
         // Another identity on this machine would be passed over from then on.
-        let elsewhere = match cx.settings().identity() {
-            Some(KeptIn::Keyring) => None,
-            Some(KeptIn::File(path)) => Some(path.clone()),
-            None => Some(default_file(cx)).filter(|path| std::fs::symlink_metadata(path).is_ok()),
+        return match usual(cx) {
+            Some(KeptIn::File(path)) => Err(CommandError::KeptElsewhere { path }),
+            Some(KeptIn::Keyring) | None => Ok(KeptIn::Keyring),
         };
-        return elsewhere.map_or(Ok(KeptIn::Keyring), |path| Err(CommandError::KeptElsewhere { path }));
     }
     let given =
         args.identity_file.clone().or_else(|| cx.globals.identity.clone()).or_else(|| cx.variables.identity_file());
     let configured = || cx.settings().identity().cloned();
     Ok(given.map(KeptIn::File).or_else(configured).unwrap_or_else(|| KeptIn::File(default_file(cx))))
+}
+
+/// Where commands without an option look for this machine's identity, if there is such a place.
+pub(crate) fn usual(cx: &Context) -> Option<KeptIn> {
+    let default = || Some(default_file(cx)).filter(|path| std::fs::symlink_metadata(path).is_ok()).map(KeptIn::File);
+    cx.settings().identity().cloned().or_else(default)
 }
 
 pub(crate) fn default_file(cx: &Context) -> PathBuf {

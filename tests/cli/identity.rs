@@ -34,6 +34,10 @@ fn one_can_be_made_before_there_is_a_vault() {
     fails.fails_with(2, "this device has an identity: VLT_IDENTITY");
     world.vault(["init", "--device", "d", "--no-recovery"]).ok().says("(as it was)");
     assert_eq!(read(&world.identity_file()), kept);
+    // A second one takes no place of the first.
+    world.vault(["identity", "new", "--identity-file", "other"]).ok().says("commands go on to use the one in ");
+    world.vault(["set", "K", "--generate"]).ok();
+    world.vault(["get", "K", "--identity", "other"]).fails_with(4, "belongs to no device of the vault");
 
     // Sealed, and in a file that is named and found again.
     let world = World::bare();

@@ -249,3 +249,36 @@ fn other_vaults_of_the_same_identity_are_named_and_stay_open() {
     assert_eq!(get(), second.as_bytes());
     assert!(!world.identity_file().with_file_name("identity.old-2").exists(), "one new identity for both");
 }
+
+#[test]
+fn every_seal_costs_what_it_has_to_and_damage_looks_like_a_wrong_passphrase() {
+    let world = World::bare();
+    let (pass, wrong) = (world.home.join("private/pass"), world.home.join("private/wrong"));
+    write_private(&pass, "correct horse\n");
+    write_private(&wrong, "correct horsf\n");
+    let with = |words: &[&str], pass| world.run(words).env("VLT_PASSPHRASE_FILE", pass).output();
+    with(&["init", "--device", "d", "--passphrase", "--recovery-file", "code"], &pass).ok();
+    with(&["set", "K", "--generate"], &pass).ok();
+    // What each command seals: a code, six words, a new code, a file in the place of a file.
+    for words in [
+        &["identity", "seal", "--passphrase-file", "words"][..],
+        &["recovery", "new", "--recovery-file", "code-2"],
+        &["identity", "rotate", "--recovery-file", "code-3"],
+    ] {
+        with(words, &pass).ok();
+    }
+    let text = world.text();
+    assert_eq!((text.matches("m = 65536, t = 3, p = 4, ").count(), text.matches("{ m = ").count()), (4, 4), "{text}");
+    for file in [world.identity_file(), world.identity_file().with_extension("old")] {
+        let text = String::from_utf8(read(&file)).unwrap();
+        assert!(text.contains("\nm = 65536\nt = 3\np = 4\n"), "{text}");
+    }
+    let refused = with(&["get", "K"], &wrong).exits(4);
+    let good = String::from_utf8(read(&world.identity_file())).unwrap();
+    let at = good.find("box = \"").unwrap() + "box = \"".len() + 20;
+    let other = if good.as_bytes()[at] == b'A' { "B" } else { "A" };
+    write_private(&world.identity_file(), format!("{}{other}{}", &good[..at], &good[at + 1..]));
+    let damaged = with(&["get", "K"], &pass).exits(4);
+    assert_eq!(damaged.stderr, refused.stderr);
+    assert!(refused.stderr.contains("wrong passphrase, or damaged"), "{}", refused.stderr);
+}

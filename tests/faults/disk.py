@@ -397,29 +397,44 @@ def permissions(bench: Bench) -> None:
     """Row 14: private from `open` on whatever the umask; a wide identity is refused."""
     needs("strace")
     home = bench.home
+    # Everything that makes identities, codes, words, logs, the text for an editor, the agent's socket.
+    commands = [
+        ["init", "--member", "alice", "--device", "laptop", "--recovery-file", f"{home}/code"], ["set", "TOKEN", "-"], ["edit"],
+        ["identity", "seal", "--passphrase-file", f"{home}/words"], ["identity", "rotate", "--recovery-file", f"{home}/code-2"],
+        ["identity", "new", "--identity-file", f"{home}/other"], ["recovery", "new", "--recovery-file", f"{home}/code-3"],
+        ["config", "rollback", "warn"], ["identity", "move", f"file:{home}/moved"], ["unlock", "--for", "60s"],
+    ]
     for umask in (0o000, 0o777, 0o077):
-        for name in ("work", "home"):
+        for name in ("work", "home", "run"):
             shutil.rmtree(bench.root / name)
             (bench.root / name).mkdir(mode=0o700)
-        with tempfile.NamedTemporaryFile("r", errors="replace") as trace:
-            prefix = ("strace", "-f", "-y", "-qq", "-o", trace.name, "-e", "trace=?open,?creat,openat,?mkdir,mkdirat")
-            done = bench.run("init", "--member", "alice", "--device", "laptop", prefix=prefix, umask=umask)
-            assert done.returncode == 0, f"umask {umask:o}: {text(done)}"
-            for call in parse(trace.read()):
-                path = os.path.join(bench.work, call.paths[0]) if call.paths else ""
-                if not call.succeeded or not path.startswith(str(home)):
-                    continue
-                assert not call.name.startswith("mkdir") or call.arguments.rstrip().split(")")[0].endswith("0700"), call
-                if "O_CREAT" in call.arguments:
-                    assert re.search(r"O_CREAT.*, 0600\)", call.arguments), f"created wide: {call.arguments}"
-        bench.run("set", "TOKEN", "-", stdin=b"value", umask=umask)
+        ours = (str(home), str(bench.root / "run"))
+        for command in commands:
+            with tempfile.NamedTemporaryFile("r", errors="replace") as trace:
+                # The agent is not waited for by who does not trace it.
+                follow = () if command[0] == "unlock" else ("-f",)
+                prefix = ("strace", *follow, "-y", "-qq", "-o", trace.name, "-e", "trace=?open,?creat,openat,?mkdir,mkdirat")
+                done = bench.run(*command, stdin=b"value", prefix=prefix, umask=umask, env={"EDITOR": "true"})
+                assert done.returncode == 0, f"umask {umask:o}, {command}: {text(done)}"
+                for call in parse(trace.read()):
+                    path = os.path.join(bench.work, call.paths[0]) if call.paths else ""
+                    if not call.succeeded or not path.startswith(ours):
+                        continue
+                    assert not call.name.startswith("mkdir") or call.arguments.rstrip().split(")")[0].endswith("0700"), call
+                    if "O_CREAT" in call.arguments:
+                        assert re.search(r"O_CREAT.*, 0600\)", call.arguments), f"{command}: created wide: {call.arguments}"
         assert bench.get("TOKEN") == b"value", f"umask {umask:o}"
-        for path in home.rglob("*"):
+        there = [*home.rglob("*"), *(bench.root / "run").rglob("*")]
+        for path in there:
             mode = stat.S_IMODE(path.stat().st_mode)
             wanted = 0o700 if path.is_dir() else 0o600
             # Directories of others above ours, as `.config`, are made as ours are.
-            assert mode == wanted, f"umask {umask:o}: {path.relative_to(home)} has {mode:o}"
+            assert mode == wanted, f"umask {umask:o}: {path.relative_to(bench.root)} has {mode:o}"
+        names = {path.name for path in there}
+        assert names >= {"code", "words", "other", "moved", "identity.old", "agent.sock"}, names
         assert stat.S_IMODE(bench.file.stat().st_mode) & 0o600 == 0o600
+        bench.ok("lock")
+    bench.ok("identity", "move", "file:~/.config/vault/identity")
     identity = home / ".config/vault/identity"
     for mode in (0o644, 0o640, 0o604, 0o660, 0o602):
         os.chmod(identity, mode)

@@ -103,6 +103,32 @@ def one_line(done: subprocess.CompletedProcess, what: str) -> None:
     assert b"\nvault: error: not ours" not in done.stdout, f"{what}: {done.stdout!r}"
 
 
+def later(hostile: str) -> list[list[str]]:
+    """Every other command that takes a word."""
+    return [
+        ["history", hostile], ["restore", hostile, "--version", "1"], ["restore", "TOKEN", "--version", hostile], ["mv", hostile, "X"],
+        ["mv", "TOKEN", hostile], ["cp", "TOKEN", "--to", hostile], ["cp", hostile, "--to", "default"],
+        ["expose", hostile, "--why", "x"], ["expose", "TOKEN", "--why", hostile, "-n"], ["get", hostile, "--copy"],
+        ["get", "TOKEN", "--copy", "--clear-after", hostile], ["unlock", "--for", hostile], ["unlock", "--profile", hostile],
+        ["lock", hostile], ["edit", hostile], ["export", "--format", hostile], ["identity", "move", hostile],
+        ["identity", "move", "file:/" + hostile + "/x"], ["identity", "rotate", "--device", hostile], ["identity", "show", hostile],
+        ["identity", "seal", "--passphrase-file", hostile + "/x"], ["identity", "new", "--identity-file", hostile + "/x"],
+        ["recover", "--code-file", hostile], ["recover", "--member", hostile, "--code-file", hostile, "--recovery-file", "x"],
+        ["recovery", "new", "--recovery-file", hostile + "/x"], ["git", "resolve", hostile, "--ours"], ["git", hostile],
+        ["git", "diff", hostile, hostile, hostile, hostile, hostile, hostile, hostile], ["git", "merge", hostile, hostile, hostile, hostile],
+        ["schedule", "uninstall", "--vault", hostile, "-n"], ["schedule", "install", "--with", hostile], ["remind", "--notify", hostile],
+        ["rotate", hostile, "--generate"], ["rotate", "TOKEN", "--grace", hostile], ["rotation", "--owner", hostile],
+        ["rotation", "--within", hostile], ["rotation", "--fail-on", hostile], ["completions", hostile],
+        ["complete", hostile, "--", "vault", hostile], ["complete", "bash", "--", "vault", "get", hostile], ["man", hostile + "/x/y"],
+        ["member", "add", hostile, "--new-identity", "-n"], ["member", "approve", hostile], ["member", "remove", hostile],
+        ["member", "grant", hostile, "--read", "default"], ["member", "grant", "alice", "--read", hostile],
+        ["join", "--member", hostile], ["profile", "rm", hostile], ["profile", "rekey", hostile],
+        ["profile", "set", hostile, "--rotate-every", "1d"], ["profile", "set", "default", "--rotate-every", hostile],
+        ["audit", "stats", "--member", hostile], ["audit", "export", "--format", hostile], ["audit", "verify", "--against", hostile],
+        ["audit", "begin", "--reason", hostile, "-n"], ["trust", hostile],
+    ]
+
+
 def text_in_arguments(bench: Bench) -> None:
     """Row 26: hostile text typed, or expanded by a shell from names of files."""
     bench.init()
@@ -125,7 +151,7 @@ def text_in_arguments(bench: Bench) -> None:
                         ["audit", "--action", hostile], ["audit", "--log", hostile], ["--lock-timeout", hostile, "list"],
                         ["init", "--member", hostile, "--vault", "other.toml"],
                         ["init", "--device", hostile, "--vault", "other.toml"],
-                        ["init", "--member", "a", "--identity-file", hostile + "/x", "--vault", "other.toml"]):
+                        ["init", "--member", "a", "--identity-file", hostile + "/x", "--vault", "other.toml"], *later(hostile)):
             done = bench.run(*command, stdin=b"x")
             quiet(done, repr(command))
             one_line(done, repr(command))
@@ -146,7 +172,11 @@ def text_in_places(bench: Bench) -> None:
     reports = (["list"], ["list", "--json"], ["show", "TOKEN"], ["show", "TOKEN", "--json"], ["which"], ["which", "--json"],
                ["doctor"], ["doctor", "--json"], ["audit"], ["audit", "--json"], ["audit", "verify"],
                ["audit", "verify", "--json"], ["verify"], ["verify", "--json"], ["profile", "list"], ["trust"],
-               ["identity", "where"], ["identity", "show"], ["config", "--json"])
+               ["identity", "where"], ["identity", "show"], ["config", "--json"], ["status"], ["status", "--json"], ["history", "TOKEN"],
+               ["rotation"], ["rotation", "--format", "github"], ["member", "list"], ["member", "log"], ["audit", "stats"],
+               ["audit", "export", "--format", "csv"], ["audit", "export", "--format", "ecs"], ["schedule", "status"],
+               ["schedule", "install", "--print"], ["remind", "-n"], ["edit"], ["export"], ["unlock", "--for", "1s"], ["lock"],
+               ["complete", "bash", "--", "vault", "get", ""], ["git", "repair", "-n"], ["identity", "move", "file:/x/y", "-n"])
     for number, hostile in enumerate(TEXTS):
         place = bench.work / hostile
         place.mkdir()
@@ -156,6 +186,7 @@ def text_in_places(bench: Bench) -> None:
         (place / (hostile + ".env")).write_bytes(b"A=1\n" + hostile.encode() + b"=2\nexport " + hostile.encode() + b"\n=3\n'")
         shell = place / hostile.replace("/", "_")
         shutil.copy("/bin/sh", shell)
+        bench.tree.extra["EDITOR"] = "true"
         commands = [*reports, ["import", hostile + ".env"], ["exec", "--", "./" + shell.name, "-c", "true"], *reports]
         for command in commands:
             quiet(bench.run(*command, cwd=place), f"{command} in {hostile!r}")

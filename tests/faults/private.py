@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import Bench, Skip, needs, needs_root
-from together import every_command, helpers
+from bench import Bench, Skip, needs, needs_root, text
+from together import LATER, every_command, helpers
 
 # Numbers of system calls, as /proc/PID/syscall has them.
 READ, WRITE = 0, 1
@@ -235,7 +235,8 @@ def dumps(bench: Bench) -> None:
 
 
 def attaching(bench: Bench) -> None:
-    """Row 20: another process of the same ordinary user attaches to nothing and reads no memory."""
+    """Row 20: another process of the same ordinary user attaches to nothing and reads no memory: of a vault at its
+    input, of one whose editor runs, of the agent."""
     needs_root()
     bench.init()
     nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
@@ -256,14 +257,52 @@ def attaching(bench: Bench) -> None:
     finally:
         open_one.kill()
         open_one.wait()
+
+    def closed(pid: int, what: str) -> None:
+        assert intrude(pid) == [], f"{what}: {intrude(pid)}"
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        assert re.search(r"^Max core file size +0 ", limits, re.M), f"{what}: the limit for core dumps is as it was"
+
     process = stopped_at_its_input(bench, "set", "NEW", "-")
     try:
-        assert intrude(process.pid) == [], intrude(process.pid)
-        limits = Path(f"/proc/{process.pid}/limits").read_text()
-        assert re.search(r"^Max core file size +0 ", limits, re.M), "the limit for core dumps is as it was"
+        closed(process.pid, "at its input")
     finally:
         process.kill()
         process.wait()
+
+    # With every value of the profile open, while the editor runs.
+    bench.set("TOKEN", CANARY)
+    editor, ready = bench.root / "tmp/editor", bench.root / "tmp/ready"
+    editor.write_text(f"#!/bin/sh\necho $$ >{ready}.new; mv {ready}.new {ready}; exec sleep 60\n")
+    editor.chmod(0o755)
+    bench.tree.extra["EDITOR"] = str(editor)
+    process = started(bench, "edit", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        wait_for(ready.exists, "the editor never came")
+        closed(process.pid, "at its editor")
+    finally:
+        os.kill(int(ready.read_text()), signal.SIGKILL)
+        process.wait(20)
+
+    bench.ok("unlock")
+    (pid,) = processes(b"agent", b"--directory", os.fsencode(bench.root))
+    try:
+        closed(pid, "the agent")
+        assert re.search(r"^Uid:\s+65534\s", Path(f"/proc/{pid}/status").read_text(), re.M)
+    finally:
+        os.kill(pid, signal.SIGSEGV)
+    wait_for(lambda: not processes(b"agent", b"--directory", os.fsencode(bench.root)), "a crash does not end the agent")
+    # What is in its place is no obstacle, and no core is anywhere it could write to.
+    assert bench.get("TOKEN") == CANARY
+    cores = [str(path) for place in (bench.root, Path("/")) for path in place.glob("**/*core*" if place == bench.root else "*core*")]
+    assert not cores, cores
+
+
+def wait_for(done, otherwise: str) -> None:
+    deadline = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.01)
 
 
 def processes(*words: bytes) -> list[int]:
@@ -332,13 +371,18 @@ def memory_of_the_clipboards_helper(bench: Bench) -> None:
 
 
 def sockets(bench: Bench) -> None:
-    """Row 35: no command opens a socket."""
+    """Row 35: no command opens a socket, also where there is a D-Bus that it could ask."""
     needs("strace")
-    environment = {"VLT_PASSPHRASE_FILE": str(bench.home / "passphrase")}
-    for command, stdin in every_command(bench):
+    environment = {"VLT_PASSPHRASE_FILE": str(bench.home / "passphrase"), "DBUS_SESSION_BUS_ADDRESS": f"unix:path={bench.root}/bus"}
+    environment |= helpers(bench)
+    for command, stdin in [*every_command(bench), *LATER]:
+        if command[0] == "schedule":  # asks the system's scheduler
+            continue
+        command = [bench.tree.fill(word) for word in command]
         with tempfile.NamedTemporaryFile("r", errors="replace") as log:
-            bench.run(*command, stdin=stdin, env=environment,
-                      prefix=("strace", "-f", "-qq", "-o", log.name, "-e", "trace=network", "-e", "signal=none"))
+            done = bench.run(*command, stdin=stdin, env=environment,
+                             prefix=("strace", "-f", "-qq", "-o", log.name, "-e", "trace=network", "-e", "signal=none"))
+            assert done.returncode == 0, f"{command}: {text(done)}"
             calls = [line for line in log.read().splitlines() if "+++" not in line]
             assert not calls, f"{command[0]}: {calls[:3]}"
 

@@ -156,41 +156,110 @@ case "$*" in *-out*) cat {clip} ;; *) cat >{clip} ;; esac
     return {"EDITOR": str(tools / "editor"), "DISPLAY": ":0", "PATH": f"{tools}:{os.environ['PATH']}"}
 
 
-# What starts other programs, asks the agent, or makes identities. The agent of a traced command is waited for.
-NEWEST = [
+# What came later, but for what starts an agent.
+LATER = [
+    (["status"], b""), (["history", "TOKEN"], b""), (["restore", "TOKEN", "--version", "1"], b""),
+    (["rotate", "TOKEN", "-"], CANARY + b"-rotated"), (["rotate", "TOKEN", "--revoked"], b""), (["rotation"], b""), (["remind"], b""),
+    (["mv", "FROM_FILE", "MOVED"], b""), (["cp", "MOVED", "--to", "prod"], b""), (["expose", "MOVED", "--why", "seen"], b""),
+    (["export"], b""), (["profile", "set", "prod", "--rotate-every", "90d"], b""), (["profile", "rekey", "prod"], b""),
+    (["schedule", "install", "--print"], b""), (["schedule", "status"], b""), (["completions", "bash"], b""),
+    (["complete", "bash", "--", "vault", "get", "TOK"], b""), (["man", "pages"], b""), (["audit", "stats"], b""),
+    (["audit", "checkpoint"], b""), (["audit", "export", "--format", "jsonl"], b""), (["member", "list"], b""), (["member", "log"], b""),
+    (["member", "add", "ci", "--new-identity", "--read", "prod"], b""), (["member", "grant", "ci", "--read", "default"], b""),
+    (["member", "remove", "ci"], b""), (["recovery", "new", "--recovery-file", "code-1"], b""), (["trust"], b""),
+    (["identity", "new", "--identity-file", "other"], b""),
     (["edit"], b""), (["get", "TOKEN", "--copy", "--clear-after", "1s"], b""),
     (["identity", "seal", "--passphrase-file", "words"], b""),
-    (["unlock", "--for", "2s"], b""), (["lock"], b""),
     (["identity", "rotate", "--recovery-file", "code-2"], b""), (["get", "TOKEN"], b""),
+    (["config", "identity", "file:{home}/.config/vault/identity"], b""), (["identity", "move", "file:{home}/moved"], b""),
+    (["identity", "new", "--passphrase", "--identity-file", "sealed"], b""), (["get", "TOKEN"], b""),
 ]
+# The agent of a traced command is waited for.
+AGENT = [(["unlock", "--for", "2s"], b""), (["get", "TOKEN"], b""), (["lock"], b"")]
+
+
+def watched(bench: Bench, command: list[str], stdin: bytes, environment: dict, **more) -> set[str]:
+    """Runs a command: no secret in the arguments of any process, and in no environment but that of what `exec` runs.
+    Gives the names of the programs that were started."""
+    seen = set()
+    command = [bench.tree.fill(word) for word in command]
+    with tempfile.NamedTemporaryFile("r", errors="replace") as trace:
+        prefix = ("strace", "-f", "-v", "-s", "100000", "-qq", "-o", trace.name, "-e", "trace=execve,execveat,?clone3")
+        done = bench.run(*command, stdin=stdin, prefix=prefix, env=environment, **more)
+        assert done.returncode == 0, f"{command}: {text(done)}"
+        # What was made on the way is no argument either.
+        secrets = [CANARY, *((bench.work / name).read_bytes().strip() for name in CODES if (bench.work / name).exists())]
+        for line in trace.read().splitlines():
+            match = re.search(r"execve(?:at)?\((.*)", line)
+            if not match or "= -1" in line:
+                continue
+            # "path", [arguments], [environment]
+            parts = match[1].split("], [")
+            program = parts[0].split('"')[1]
+            seen.add(program.rsplit("/", 1)[1])
+            held = [secret for secret in map(bytes.decode, secrets) if secret in match[1]]
+            assert not any(secret in parts[0] for secret in held), f"{command}: a secret in the arguments of {program}"
+            wanted = command[0] == "exec" and "/vault" not in program
+            assert not held or wanted, f"{command}: a secret in the environment of {program}"
+            ours = program == bench.vault
+            assert ours or "VLT_PASSPHRASE" not in match[1], f"{command} passes VLT_PASSPHRASE on to {program}"
+    return seen
+
+
+# Files of codes and words that commands make.
+CODES = ["code", "code-1", "code-2", "code-3", "words"]
 
 
 def arguments(bench: Bench) -> None:
     """Row 18: no secret in the arguments of any process; row 19: only the command gets it in its environment."""
     needs("strace")
-    commands = [*every_command(bench), *NEWEST]
     environment = {"VLT_PASSPHRASE_FILE": str(bench.home / "passphrase")} | helpers(bench)
     seen = set()
-    for command, stdin in commands:
-        with tempfile.NamedTemporaryFile("r", errors="replace") as trace:
-            prefix = ("strace", "-f", "-v", "-s", "100000", "-qq", "-o", trace.name, "-e", "trace=execve,execveat,?clone3")
-            done = bench.run(*command, stdin=stdin, prefix=prefix, env=environment)
-            assert done.returncode == 0, f"{command}: {text(done)}"
-            for line in trace.read().splitlines():
-                match = re.search(r"execve(?:at)?\((.*)", line)
-                if not match or "= -1" in line:
-                    continue
-                # "path", [arguments], [environment]
-                parts = match[1].split("], [")
-                assert CANARY.decode() not in parts[0], f"{command[0]}: a secret in the arguments of {parts[0]}"
-                secrets = CANARY.decode() in match[1]
-                program = parts[0].split('"')[1]
-                seen.add(program.rsplit("/", 1)[1])
-                wanted = command[0] == "exec" and "/vault" not in program
-                assert not secrets or wanted, f"{command[0]}: a secret in the environment of {parts[0]}"
-                ours = program == bench.vault
-                assert ours or "VLT_PASSPHRASE" not in match[1], f"{command[0]} passes VLT_PASSPHRASE on to {program}"
+    for command, stdin in [*every_command(bench), *LATER, *AGENT]:
+        seen |= watched(bench, command, stdin, environment)
+    # A machine with nothing but a clone and the code.
+    second = bench.root / "tmp/second"
+    second.mkdir()
+    alone = {"HOME": second, "XDG_CONFIG_HOME": second / "c", "XDG_STATE_HOME": second / "s", "VLT_VAULT_ID": "{id}"}
+    alone = {name: bench.tree.fill(str(value)) for name, value in alone.items()}
+    recover = ["recover", "--member", "alice", "--device", "second", "--code-file", "code-2", "--recovery-file", "code-3"]
+    for command in (recover, ["get", "TOKEN"]):
+        watched(bench, command, b"", environment | alone)
     assert seen >= {"editor", "xclip", "true"}, f"not everything was started: {seen}"
+
+
+def arguments_while_merging(bench: Bench) -> None:
+    """Rows 18 and 19: the driver that git starts, `git resolve` with a value, `git diff` and `git repair`."""
+    needs("strace")
+    git = ("git", "-c", "user.name=alice", "-c", "user.email=alice@example.org")
+
+    def run(*words: str, status: int = 0) -> None:
+        done = subprocess.run([*git, *words], cwd=bench.work, env=bench.tree.environment, capture_output=True)
+        assert done.returncode == status, f"git {words}: {done.returncode}: {done.stderr.decode()}"
+
+    run("init", "-q", "-b", "main")
+    bench.init()
+    bench.set("TOKEN", CANARY)
+    run("add", "-A")
+    run("commit", "-qm", "founded")
+    for branch, value in (("theirs", b"-theirs"), ("main", b"-ours")):
+        run("checkout", "-q", *(["-b"] if branch == "theirs" else []), branch)
+        bench.set("TOKEN", CANARY + value)
+        watched(bench, ["diff"], b"", {}, vault="git")
+        run("commit", "-qam", branch)
+    run("merge", "-q", "theirs", status=1)
+    watched(bench, ["git", "repair", "-n"], b"", {})
+    watched(bench, ["git", "resolve", "TOKEN", "-"], CANARY + b"-settled", {})
+    assert bench.get("TOKEN") == CANARY + b"-settled"
+    run("commit", "-qam", "merged")
+    run("checkout", "-q", "-b", "more", "HEAD")
+    bench.set("MORE", CANARY)
+    run("commit", "-qam", "more")
+    run("checkout", "-q", "main")
+    bench.set("OTHER", CANARY)
+    run("commit", "-qam", "other")
+    seen = watched(bench, [*git[1:], "merge", "-q", "-m", "merged", "more"], b"", {}, vault="git")
+    assert "vault" in seen and (bench.get("MORE"), bench.get("OTHER")) == (CANARY, CANARY), seen
 
 
 def sampled(bench: Bench) -> None:
@@ -248,5 +317,5 @@ def sampled_while_setting(bench: Bench) -> None:
     assert not found and bench.get("TOKEN") == CANARY, found
 
 
-CHECKS = [fifty_writers, holders, arguments, sampled, sampled_while_setting]
+CHECKS = [fifty_writers, holders, arguments, arguments_while_merging, sampled, sampled_while_setting]
 ORDINARY = []

@@ -11,7 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::ui::Ui;
 
-/// Make and show this device's identity, replace it, or carry it sealed in the vault file
+/// Make, show or replace this device's identity, or carry it sealed in the vault
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     #[command(subcommand)]

@@ -10,8 +10,8 @@ use super::show;
 /// Make an identity for this device, and print its public halves
 ///
 /// `vault init`, `vault join` and `vault recover` make one where it is missing. This
-/// is for making it before there is a vault: for `vault member add --recipient`, or
-/// for the image of a machine.
+/// is for making it before there is a vault. Where the device has one, another in a
+/// file that `--identity-file` names is only used with `--identity FILE`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -33,12 +33,21 @@ pub(crate) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
         ui.note(&format!("would make an identity in {place}"));
         return Ok(());
     }
-    let made = enroll::identity(cx, ui, &args.keep)?;
+    // A second one does not take the place of the first.
+    let usual = enroll::usual(cx).filter(|_| !args.keep.is_default());
+    let made = match usual {
+        Some(_) => enroll::found_or_made(cx, ui, &args.keep)?,
+        None => enroll::identity(cx, ui, &args.keep)?,
+    };
     // Somebody was faster.
     if !made.made {
         return Err(CommandError::IdentityExists(place));
     }
     ui.note(&format!("identity: {} (new)", made.place));
+    if let Some(usual) = usual {
+        let usual = Origin::from(&usual);
+        ui.note(&format!("commands go on to use the one in {usual}; pass `--identity FILE` for this one"));
+    }
     show::print(ui, &made.key.recipient(), &made.key.signing_key().public());
     Ok(())
 }
