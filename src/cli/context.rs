@@ -6,11 +6,9 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use vault::audit;
 use vault::clock::{Clock, Timestamp};
 use vault::config::{self, Directories, Known, Overdue, Place, Places, Rollback, Settings, Variables};
 use vault::crypto::{Hash, ValueKey};
@@ -19,8 +17,6 @@ use vault::identity::Unlocked;
 use vault::{DeviceName, Effective, Memory, ProfileName, SecretName, Section, Vault, near, store};
 
 use super::args::Globals;
-use super::commands::audit::{Readable, own_entries};
-use super::commands::member::Reads;
 use super::error::CommandError;
 use super::record::Attempt;
 use super::ui::Ui;
@@ -366,26 +362,6 @@ impl Context {
         Ok(())
     }
 
-    /// What the logs on this machine record of some devices giving out values.
-    pub(crate) fn reads_by(&self, opened: &Opened, devices: &[DeviceName]) -> Result<Reads, CommandError> {
-        let uses = audit::Filter { uses: true, ..audit::Filter::default() };
-        let homes = self.homes(opened)?;
-        let mut reads = Reads::default();
-        for entry in Readable::new(own_entries(self, opened, &audit::Filter::default())?) {
-            let record = entry?.record;
-            let theirs = record.device.as_ref().is_some_and(|by| devices.iter().any(|device| device.as_str() == by));
-            reads.log_known |= theirs;
-            let (true, Some(profile)) = (theirs && uses.takes(&record), &record.profile) else { continue };
-            for listed in &record.names {
-                let name = audit::secret_of(listed);
-                let home = homes.of(profile, name).to_owned();
-                let seen = reads.by_secret.entry((home, name.to_owned())).or_insert((0, record.at));
-                *seen = (seen.0 + 1, seen.1.max(record.at));
-            }
-        }
-        Ok(reads)
-    }
-
     /// From here on the identity is unlocked once and kept until the command ends.
     pub(crate) fn keep_identity(&self) {
         self.keeps_identity.set(true);
@@ -444,24 +420,6 @@ impl Context {
                 true
             }
         }
-    }
-
-    /// When values were last given out, by profile and name, as far as the logs on this
-    /// machine know. One pass over them.
-    pub(crate) fn last_uses(&self, opened: &Opened) -> Result<HashMap<(String, String), Timestamp>, CommandError> {
-        let homes = self.homes(opened)?;
-        let mut last: HashMap<(String, String), Timestamp> = HashMap::new();
-        // What else is wrong with a log is for `audit verify` to say.
-        for log in audit::logs_in(&self.audit_place(&opened.vault.id(), None).directory)? {
-            audit::for_each_use(&log.path, |at, profile, names| {
-                for listed in names {
-                    let name = audit::secret_of(listed);
-                    let newest = last.entry((homes.of(profile, name).to_owned(), name.to_owned())).or_insert(at);
-                    *newest = at.max(*newest);
-                }
-            })?;
-        }
-        Ok(last)
     }
 
     /// Refuses names that change how programs load or run, unless this machine's

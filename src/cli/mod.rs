@@ -31,6 +31,7 @@ mod time;
 mod ui;
 mod unlock;
 mod usage;
+mod uses;
 
 use std::ffi::OsString;
 

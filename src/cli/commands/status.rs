@@ -3,7 +3,6 @@ use vault::config::{self, Known, Place, Places};
 use vault::rotation::{Item, State};
 use vault::{Vault, identity};
 
-use super::audit::last_use;
 use super::list::tone;
 use super::rotation::due_list;
 use crate::cli::context::{Context, Opened, read_vault};
@@ -133,7 +132,7 @@ fn look(cx: &Context, ui: &mut Ui, opened: &Opened, report: &mut Report) -> Resu
             due_at: item.line.due_at,
         })
         .collect();
-    report.last_use = last_use(cx, opened)?.map(|record| LastUse {
+    report.last_use = cx.last_use(opened)?.map(|record| LastUse {
         at: record.at,
         action: record.action,
         command: record.command,

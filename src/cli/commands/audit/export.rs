@@ -1,11 +1,12 @@
 use vault::audit::{self, Entry};
 
-use super::select::{Readable, Selection};
+use super::select::Selection;
 use super::show::POLL;
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::foreground::Foreground;
 use crate::cli::ui::Ui;
+use crate::cli::uses::Readable;
 
 /// Records between two writes to standard output.
 const BATCH: usize = 1000;

@@ -12,8 +12,6 @@ use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::ui::Ui;
 
-pub(crate) use select::{Readable, last_use, own_entries};
-
 /// Show who used what and when, and check that the record is whole
 ///
 /// Every use of a value, every change and every refusal is on record. A log that

@@ -9,6 +9,7 @@ use vault::{DeviceName, MemberName};
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::ui::Ui;
+use crate::cli::uses::{Readable, records_in};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Selection {
@@ -86,7 +87,7 @@ impl Selection {
         filter: &Filter,
     ) -> Result<Box<dyn Iterator<Item = Result<Entry, audit::Error>>>, CommandError> {
         let directories = self.directories(cx, opened)?;
-        let entries = read(&directories, filter)?;
+        let entries = records_in(&directories, filter)?;
         Ok(if directories.len() > 1 { Box::new(audit::distinct(entries)) } else { Box::new(entries) })
     }
 
@@ -115,51 +116,6 @@ pub(super) fn directories(cx: &Context, opened: &Opened, named: &[PathBuf]) -> R
     Ok(found)
 }
 
-fn read(
-    directories: &[PathBuf],
-    filter: &Filter,
-) -> Result<impl Iterator<Item = Result<Entry, audit::Error>> + use<>, CommandError> {
-    let mut logs = Vec::new();
-    for directory in directories {
-        // The files of a device follow each other, whatever its clock did.
-        let files = audit::logs_in(directory)?;
-        for files in files.chunk_by(|a, b| a.device == b.device) {
-            let records = files.iter().map(|file| audit::records(&file.path, filter.clone()));
-            logs.push(records.collect::<Result<Vec<_>, _>>()?.into_iter().flatten());
-        }
-    }
-    Ok(audit::merge(logs))
-}
-
-/// Records of the logs on this machine.
-pub(crate) fn own_entries(
-    cx: &Context,
-    opened: &Opened,
-    filter: &Filter,
-) -> Result<impl Iterator<Item = Result<Entry, audit::Error>> + use<>, CommandError> {
-    read(&directories(cx, opened, &[])?, filter)
-}
-
-/// The last use of a value that the logs on this machine know of.
-pub(crate) fn last_use(cx: &Context, opened: &Opened) -> Result<Option<audit::Record>, CommandError> {
-    let logs = audit::logs_in(&cx.audit_place(&opened.vault.id(), None).directory)?;
-    let found = logs.iter().map(|log| audit::last_use(&log.path)).collect::<Result<Vec<_>, _>>()?;
-    Ok(found.into_iter().flatten().max_by_key(|record| record.at))
-}
-
-/// Passes lines that are no records over, and counts them; `vault audit verify` is
-/// where they are named.
-pub(crate) struct Readable<I> {
-    entries: I,
-    pub(crate) unreadable: u64,
-}
-
-impl<I> Readable<I> {
-    pub(crate) fn new(entries: I) -> Self {
-        Self { entries, unreadable: 0 }
-    }
-}
-
 impl<I> Readable<I> {
     pub(super) fn warn(&self, ui: &mut Ui) {
         warn_unreadable(ui, self.unreadable);
@@ -170,19 +126,6 @@ pub(super) fn warn_unreadable(ui: &mut Ui, lines: u64) {
     if lines > 0 {
         let (noun, verb) = if lines == 1 { ("line", "is no record") } else { ("lines", "are no records") };
         ui.warn(&format!("{lines} {noun} of the log {verb}; see `vault audit verify`"));
-    }
-}
-
-impl<I: Iterator<Item = Result<Entry, audit::Error>>> Iterator for Readable<I> {
-    type Item = Result<Entry, audit::Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.entries.next() {
-                Some(Err(audit::Error::Malformed { .. })) => self.unreadable += 1,
-                next => return next,
-            }
-        }
     }
 }
 

@@ -3,12 +3,13 @@ use std::time::Duration;
 use vault::audit::{Entry, Filter, Outcome};
 
 use super::ago;
-use super::select::{Readable, Selection, warn_unreadable};
+use super::select::{Selection, warn_unreadable};
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::foreground::Foreground;
 use crate::cli::table::{Cell, Table};
 use crate::cli::ui::{Tone, Ui};
+use crate::cli::uses::Readable;
 
 /// How often a log that is followed is looked at.
 pub(super) const POLL: Duration = Duration::from_millis(500);

@@ -1,16 +1,17 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use chrono::{Datelike, Timelike};
 use vault::audit::{Filter, Newcomer, Rules, Seen, Stats, Subject, Unused, Unusual, Usage};
 use vault::clock::{Span, Timestamp};
 
 use super::ago;
-use super::select::{Readable, Selection};
+use super::select::Selection;
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::table::{Cell, Table};
 use crate::cli::time::local_time;
 use crate::cli::ui::{Tone, Ui};
+use crate::cli::uses::Readable;
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
@@ -72,36 +73,6 @@ fn known(opened: &Opened) -> Result<BTreeMap<(String, String), Timestamp>, Comma
         }
     }
     Ok(known)
-}
-
-/// Which profile a name of each profile is taken from, as the profiles are now.
-pub(crate) struct Homes(HashMap<String, HashMap<String, String>>);
-
-impl Homes {
-    /// The profile itself if it does not say.
-    pub(crate) fn of<'a>(&'a self, profile: &'a str, name: &str) -> &'a str {
-        self.0.get(profile).and_then(|names| names.get(name)).map_or(profile, String::as_str)
-    }
-}
-
-impl Context {
-    pub(crate) fn homes(&self, opened: &Opened) -> Result<Homes, CommandError> {
-        let mut homes = HashMap::new();
-        for profile in opened.vault.team().profiles().keys() {
-            let lineage = opened.vault.lineage(profile)?;
-            if lineage.len() < 2 {
-                continue;
-            }
-            let mut names: HashMap<String, String> = HashMap::new();
-            for ancestor in &lineage {
-                for name in opened.vault.section(ancestor)?.names() {
-                    names.entry(name.to_owned()).or_insert_with(|| ancestor.to_string());
-                }
-            }
-            homes.insert(profile.to_string(), names);
-        }
-        Ok(Homes(homes))
-    }
 }
 
 fn print(cx: &Context, ui: &mut Ui, args: &Args, stats: &Stats, known: &BTreeMap<(String, String), Timestamp>) {

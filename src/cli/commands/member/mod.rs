@@ -5,7 +5,7 @@ mod list;
 mod remove;
 mod role;
 
-pub(crate) use remove::{Reads, Report, print_worklist, report};
+pub(crate) use remove::{Report, print_worklist, report};
 use vault::team::Access;
 use vault::{MemberName, ProfileName};
 

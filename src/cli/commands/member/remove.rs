@@ -187,12 +187,3 @@ pub(crate) fn print_worklist(ui: &mut Ui, report: &Report) {
     }
     table.print(ui);
 }
-
-/// Reads that logs at hand record of some devices.
-#[derive(Default)]
-pub(crate) struct Reads {
-    /// Count and last time for each profile and name.
-    pub(crate) by_secret: BTreeMap<(String, String), (u64, Timestamp)>,
-    /// True if there is a log of one of the devices at all.
-    pub(crate) log_known: bool,
-}
