@@ -8,9 +8,11 @@
 mod catalogue;
 mod checksum;
 mod detect;
+mod mismatch;
 mod shape;
 
-pub use detect::{By, Detection, Form, Mismatch, Mode, detect};
+pub use detect::{By, Detection, Form, Mode, detect};
+pub use mismatch::Mismatch;
 
 use shape::Shape;
 

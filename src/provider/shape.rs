@@ -1,7 +1,7 @@
 //! What the values of a provider look like, as data, and the one matcher that reads it.
 
 use super::checksum;
-use super::detect::Mismatch;
+use super::mismatch::Mismatch;
 
 /// One form of value. A provider may have several.
 #[derive(Debug)]

@@ -7,13 +7,13 @@ use crate::crypto::Hash;
 
 use super::error::{Kind, Rejected};
 use super::name::ProfileName;
-use super::team::MAX_CHANGES;
 use super::text::MAX_LINE;
 
 /// Largest vault file, in bytes.
 pub const MAX_FILE: u64 = 64 << 20;
 
 const FIRST_LINE: &str = "# Encrypted by vault. Safe to commit. Change it with `vault`, not by hand.";
+const MAX_CHANGES: usize = 65_536;
 const MAX_PROFILES: usize = 1_024;
 
 /// A vault file, taken apart.

@@ -12,8 +12,6 @@ use super::change::{self, Action, Change, Lists, NewDevice, Recovery, Role, Sign
 use super::error::{Kind, Rejected};
 use super::name::{DeviceName, MemberName, ProfileName};
 
-/// Most team changes.
-pub(crate) const MAX_CHANGES: usize = 65_536;
 /// The recovery device's name, which nobody and nothing else may have.
 const RESERVED: &str = "recovery";
 /// Most devices ever named.
