@@ -347,9 +347,7 @@ fn lines_of_others_are_foreign_and_so_are_whole_files() {
 fn whoever_holds_the_newest_key_cannot_remake_an_older_epoch() {
     let fixture = Fixture::filled();
     let whole = fixture.lines();
-    let seed = fs::read_to_string(fixture.companion("key")).unwrap();
-    let seed: [u8; 32] = vault::crypto::from_base64(seed.trim(), "key").unwrap().try_into().unwrap();
-    let newest = SigningKey::from_seed(&seed);
+    let newest = key_in(&fixture.companion("key"));
     // Re-made from record 3 on, consistently, with the only key there is.
     let mut lines = whole[..2].to_vec();
     for line in &whole[2..] {
@@ -1439,9 +1437,66 @@ fn thousand() -> Vec<Written> {
     logs.collect()
 }
 
+/// By its seed; what stands behind that has to belong to it.
 fn key_in(path: &Path) -> SigningKey {
-    let seed = fs::read_to_string(path).unwrap();
-    SigningKey::from_seed(&vault::crypto::from_base64(seed.trim(), "key").unwrap().try_into().unwrap())
+    let text = fs::read_to_string(path).unwrap();
+    let pair = vault::crypto::from_base64(text.trim(), "key").unwrap();
+    let key = SigningKey::from_seed(pair[..32].try_into().unwrap());
+    let public = key.public();
+    let bond = Hash::of(&length_prefixed(&[b"vault/v1/signing-pair", &pair[..32], public.as_bytes()]));
+    assert_eq!(pair[32..], [*public.as_bytes(), *bond.as_bytes()].concat());
+    key
+}
+
+#[test]
+fn a_key_file_is_believed_only_as_far_as_the_state_agrees() {
+    let mut fixture = Fixture::filled();
+    let path = fixture.companion("key");
+    let whole = fs::read_to_string(&path).unwrap();
+    let pair = vault::crypto::from_base64(whole.trim(), "key").unwrap();
+    let other = SigningKey::from_seed(&[7; 32]).pair();
+    let write = |bytes: &[u8]| fs::write(&path, vault::crypto::to_base64(bytes) + "\n").unwrap();
+    // The seed alone, as earlier versions wrote it.
+    write(&pair[..32]);
+    fixture.log = Log::new(fixture.place.clone(), TIMEOUT).unwrap();
+    fixture.append().unwrap();
+    fixture.assert_whole();
+    // A damaged one is made good from its copy, where there is one.
+    let next = fixture.companion("key.next");
+    fs::write(&next, &whole).unwrap();
+    write(&pair[1..]);
+    fixture.log = Log::new(fixture.place.clone(), TIMEOUT).unwrap();
+    fixture.append().unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), whole);
+    // Halves that do not belong together, another key, a bit that fell over anywhere.
+    let with = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = pair.clone();
+        change(&mut bytes);
+        bytes
+    };
+    let before = fs::read(fixture.path()).unwrap();
+    for (bytes, what) in [
+        (with(&|bytes| bytes[..32].copy_from_slice(&other[..32])), "another seed before it"),
+        (with(&|bytes| bytes[32..64].copy_from_slice(&other[32..64])), "another public half"),
+        (with(&|bytes| bytes[32..].copy_from_slice(&other[32..])), "another public half with its hash"),
+        (other.to_vec(), "another pair"),
+        (other[..32].to_vec(), "another seed alone"),
+        (with(&|bytes| bytes[5] ^= 1), "a bit of the seed"),
+        (with(&|bytes| bytes[63] ^= 1), "a bit of the public half"),
+        (with(&|bytes| bytes[64] ^= 1), "a bit of the hash"),
+        (pair[..95].to_vec(), "too short"),
+    ] {
+        write(&bytes);
+        fs::write(&next, &bytes).unwrap();
+        fixture.log = Log::new(fixture.place.clone(), TIMEOUT).unwrap();
+        let error = fixture.append().unwrap_err();
+        assert!(matches!(error, Error::Tampered { found: Tampering::KeyRemoved { .. }, .. }), "{what}: {error}");
+        assert_eq!(fs::read(fixture.path()).unwrap(), before, "{what}: nothing was written");
+    }
+    fs::write(&path, &whole).unwrap();
+    fixture.log = Log::new(fixture.place.clone(), TIMEOUT).unwrap();
+    fixture.append().unwrap();
+    fixture.assert_whole();
 }
 
 /// Logs that have most lines in common, for the verifier in Python.

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::Error;
 use crate::clock::{Span, Timestamp};
-use crate::crypto::{Hash, PublicKey, Signature, SigningKey, from_base64, statement, to_base64};
+use crate::crypto::{Hash, PAIR, PublicKey, Signature, SigningKey, from_base64, statement, to_base64};
 use crate::identity::{AuditKey, Unlocked};
 use crate::store;
 
@@ -70,20 +70,24 @@ pub(super) fn is_used_up(records: u64, began: Timestamp, now: Timestamp) -> bool
 
 /// Reads a private key; `None` if there is none or it is no key.
 pub(super) fn read_key(path: &Path) -> Result<Option<SigningKey>, Error> {
-    let text = match store::read_private(path, 64) {
+    let text = match store::read_private(path, 144) {
         Err(store::Error::Missing { .. } | store::Error::TooLarge { .. }) => return Ok(None),
         text => text?,
     };
     let Some(text) = std::str::from_utf8(&text).ok().and_then(|text| text.strip_suffix('\n')) else { return Ok(None) };
-    let Ok(seed) = from_base64(text, "signing key").map(Zeroizing::new) else { return Ok(None) };
-    Ok(<&[u8; 32]>::try_from(seed.as_slice()).ok().map(SigningKey::from_seed))
+    let Ok(bytes) = from_base64(text, "signing key").map(Zeroizing::new) else { return Ok(None) };
+    Ok(match <&[u8; PAIR]>::try_from(bytes.as_slice()) {
+        Ok(pair) => SigningKey::from_pair(pair),
+        // Without its public half, as earlier versions wrote it.
+        Err(_) => <&[u8; 32]>::try_from(bytes.as_slice()).ok().map(SigningKey::from_seed),
+    })
 }
 
-/// Writes a private key, whole and durable: base64 of its seed and an LF.
+/// Writes a private key, whole and durable: base64 of its seed, its public half and their hash, and an LF.
 /// What it replaces is no longer linked; the medium may keep it for a while.
 pub(super) fn write_key(path: &Path, key: &SigningKey) -> Result<(), Error> {
-    let mut text = Zeroizing::new(String::with_capacity(45));
-    text.push_str(&Zeroizing::new(to_base64(key.seed().as_slice())));
+    let mut text = Zeroizing::new(String::with_capacity(129));
+    text.push_str(&Zeroizing::new(to_base64(key.pair().as_slice())));
     text.push('\n');
     Ok(store::replace(path, text.as_bytes(), store::Mode::Private)?)
 }
@@ -135,9 +139,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("k.key");
         assert!(read_key(&path).unwrap().is_none());
-        write_key(&path, &SigningKey::from_seed(&[3; 32])).unwrap();
-        assert_eq!(read_key(&path).unwrap().unwrap().public(), SigningKey::from_seed(&[3; 32]).public());
-        for damage in [&b""[..], b"\n", b"AAAA\n", &[b'A'; 64], &[0xff; 65]] {
+        let key = SigningKey::from_seed(&[3; 32]);
+        write_key(&path, &key).unwrap();
+        assert_eq!(read_key(&path).unwrap().unwrap().pair(), key.pair());
+        // As earlier versions wrote it.
+        let seed = to_base64(&[3; 32]) + "\n";
+        store::replace(&path, seed.as_bytes(), store::Mode::Private).unwrap();
+        assert_eq!(read_key(&path).unwrap().unwrap().pair(), key.pair());
+        let (untied, long) = (to_base64(&[3; 96]) + "\n", to_base64(&[3; 97]) + "\n");
+        for damage in [&b""[..], b"\n", b"AAAA\n", &[b'A'; 64], &[0xff; 145], untied.as_bytes(), long.as_bytes()] {
             store::replace(&path, damage, store::Mode::Private).unwrap();
             assert!(read_key(&path).unwrap().is_none());
         }

@@ -70,6 +70,8 @@ pub struct Pending<'a> {
     log: &'a mut Log,
     file: store::Log,
     state: State,
+    /// Where the state was read from, if it is still there.
+    cell: Option<store::Cell>,
     /// The key that the flushed record introduces.
     next_key: Option<SigningKey>,
     receipt: Receipt,
@@ -188,16 +190,18 @@ impl Log {
         origin.check()?;
         let occasion = Occasion { origin, now, certifier };
         let lock = self.lock()?;
-        let mut state = match State::read(&self.place)? {
-            Some(state) => state,
-            None => self.first_use(now)?,
+        let (mut state, mut cell) = match State::open(&self.place)? {
+            Some((state, cell)) => (state, Some(cell)),
+            None => (self.first_use(now)?, None),
         };
-        let mut file = self.open(&state)?;
-        let mut batch = self.catch_up(&mut file, &mut state)?;
+        let (mut file, size) = self.open(&state)?;
+        let mut batch = self.catch_up(&mut file, size, &mut state)?;
         let begun = self.begins_again(&state);
         if let Some(begun) = begun {
             (state, file) = self.begin_again_of_itself(&state, begun, &occasion)?;
             batch = Batch::default();
+            // It was replaced.
+            cell = None;
         } else {
             self.load_key(&file, &state)?;
         }
@@ -224,7 +228,7 @@ impl Log {
         self.write(&file, &batch)?;
         state.size += batch.text.len() as u64;
         let receipt = Receipt { head: Head { sequence: state.seq, hash: state.head }, at: now, begun };
-        Ok(Pending { log: self, file, state, next_key, receipt, _lock: lock })
+        Ok(Pending { log: self, file, state, cell, next_key, receipt, _lock: lock })
     }
 
     /// Signs where the log stands with the key of its epoch. Writes nothing.
@@ -287,14 +291,14 @@ impl Pending<'_> {
     /// Nothing may be handed out then: [`Error::Store`], [`Error::Sink`]. The
     /// record may stand in the log all the same, and be taken over later.
     pub fn flush(self) -> Result<Receipt, Error> {
-        let Self { log, file, mut state, next_key, receipt, _lock } = self;
+        let Self { log, file, mut state, cell, next_key, receipt, _lock } = self;
         file.flush()?;
         log.flush_sink()?;
         if let Some(key) = next_key {
             keys::write_key(&log.place.companion("key"), &key)?;
             log.key = Some(key);
         }
-        state.overwrite(&log.place.companion("state"))?;
+        state.overwrite(&log.place.companion("state"), cell.as_ref())?;
         Ok(receipt)
     }
 

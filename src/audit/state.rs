@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
+use zeroize::Zeroizing;
 
 use super::json::Object;
 use super::record::{Head, Record};
@@ -102,9 +103,24 @@ impl State {
     /// Reads the newer whole copy; `None` if there is no file.
     pub(super) fn read(place: &Place) -> Result<Option<Self>, Error> {
         let path = place.companion("state");
-        let damaged = || Error::Tampered { path: path.clone(), found: Tampering::StateDamaged };
-        let bytes = match store::read_private(&path, store::MAX_CELL as u64) {
+        match store::read_private(&path, store::MAX_CELL as u64) {
+            Err(store::Error::Missing { .. }) => Ok(None),
+            bytes => Self::newest(place, bytes).map(Some),
+        }
+    }
+
+    /// As [`State::read`], with the file, to be overwritten.
+    pub(super) fn open(place: &Place) -> Result<Option<(Self, store::Cell)>, Error> {
+        let cell = match store::Cell::open(&place.companion("state")) {
             Err(store::Error::Missing { .. }) => return Ok(None),
+            cell => cell?,
+        };
+        Self::newest(place, cell.read()).map(|state| Some((state, cell)))
+    }
+
+    fn newest(place: &Place, bytes: Result<Zeroizing<Vec<u8>>, store::Error>) -> Result<Self, Error> {
+        let damaged = || Error::Tampered { path: place.companion("state"), found: Tampering::StateDamaged };
+        let bytes = match bytes {
             Err(store::Error::TooLarge { .. }) => return Err(damaged()),
             bytes => bytes?,
         };
@@ -115,20 +131,19 @@ impl State {
             let kept = Some(Kept { slot, bytes: bytes.to_vec() });
             Self::from_slot(bytes).map(|state| Self { kept, ..state })
         });
-        let state = state.filter(|state| state.vault == place.vault && state.device == place.device);
-        state.map(Some).ok_or_else(damaged)
+        state.filter(|state| state.vault == place.vault && state.device == place.device).ok_or_else(damaged)
     }
 
     /// Overwrites the copy that this was not read from, without flushing: what
-    /// is lost is caught up from the log.
-    pub(super) fn overwrite(&mut self, path: &Path) -> Result<(), Error> {
+    /// is lost is caught up from the log. `open` is the file, where it is open.
+    pub(super) fn overwrite(&mut self, path: &Path, open: Option<&store::Cell>) -> Result<(), Error> {
         let mut cell = vec![b' '; store::MAX_CELL];
         if let Some(kept) = &self.kept {
             // As long as it was when it was read; never longer than a slot.
             cell[kept.slot * SLOT..][..kept.bytes.len()].copy_from_slice(&kept.bytes);
         }
         self.put(&mut cell);
-        Ok(store::overwrite_small(path, &cell)?)
+        Ok(open.map_or_else(|| store::overwrite_small(path, &cell), |open| open.overwrite(&cell))?)
     }
 
     /// Replaces the whole file durably, whatever it was.
@@ -254,7 +269,7 @@ mod tests {
         let mut state = State::begin(&place, 1, SigningKey::from_seed(&[1; 32]).public(), now);
         for seq in 0..4 {
             state.seq = seq;
-            state.overwrite(&path).unwrap();
+            state.overwrite(&path, None).unwrap();
             assert_eq!(State::read(&place).unwrap().unwrap(), state);
         }
         let whole = store::read(&path, 4096).unwrap();
@@ -266,7 +281,7 @@ mod tests {
             let mut next = State::read(&place).unwrap().unwrap();
             assert!(next.seq == 2 || next.seq == 3);
             next.seq = 9;
-            next.overwrite(&path).unwrap();
+            next.overwrite(&path, None).unwrap();
             assert_eq!(State::read(&place).unwrap().unwrap().seq, 9);
         }
     }

@@ -296,10 +296,18 @@ impl Context {
         self.change_as(ui, &actor, opened, change, edit)
     }
 
-    /// Writes into a device's log that a change was made which another device's log has in full.
-    pub(crate) fn record_done(&self, opened: &Opened, actor: &Actor, change: &Change) -> Result<(), CommandError> {
-        let event = Event { names: change.names.clone(), ..Event::new(change.action, Outcome::Done) };
-        self.trail_of(opened, actor)?.record(&event, self.now()).map(drop)
+    /// Writes into a device's log how it stands with a change that another device's log has in full: the number of
+    /// the record.
+    pub(crate) fn record_beside(
+        &self,
+        opened: &Opened,
+        actor: &Actor,
+        change: &Change,
+        outcome: Outcome,
+        of: Option<u64>,
+    ) -> Result<u64, CommandError> {
+        let event = Event { names: change.names.clone(), of, ..Event::new(change.action, outcome) };
+        Ok(self.trail_of(opened, actor)?.record(&event, self.now())?.head.sequence)
     }
 
     /// As [`Context::change`], by somebody who is known already.

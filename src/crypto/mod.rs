@@ -22,7 +22,7 @@ pub use hash::{Hash, Hasher};
 pub use identity_key::IdentityKey;
 pub use random::random;
 pub use sealed::{KdfCost, SealedIdentity};
-pub use sign::{PublicKey, Signature, SigningKey};
+pub use sign::{PAIR, PublicKey, Signature, SigningKey};
 #[cfg(feature = "ssh")]
 pub use ssh::SshKey;
 pub use value::{Binding, SealedValue, ValueKey};

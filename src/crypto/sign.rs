@@ -2,13 +2,30 @@
 
 use std::fmt;
 
-use ed25519_dalek::Signer;
+use ed25519_dalek::VerifyingKey;
+use ed25519_dalek::hazmat::{ExpandedSecretKey, raw_sign};
+use sha2::Sha512;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::{Error, array_from_base64, to_base64};
+use super::{Error, Hash, array_from_base64, to_base64};
 
 /// The private signing key of a device or of an audit key epoch. Wiped on drop.
-pub struct SigningKey(ed25519_dalek::SigningKey);
+///
+/// The public half is part of what is signed. One that belongs to another key gives the private one away as soon as the
+/// same bytes are signed with both, so it is computed, or comes with a hash over both that takes the seed to make.
+pub struct SigningKey {
+    seed: Zeroizing<[u8; 32]>,
+    public: VerifyingKey,
+}
+
+/// Bytes of a key with its public half: seed, public key, and their hash.
+pub const PAIR: usize = 96;
+
+/// `SHA-256(LP("vault/v1/signing-pair", seed, public key))`
+fn bond_of(seed: &[u8; 32], public: &[u8; 32]) -> Hash {
+    Hash::of_parts(&[b"vault/v1/signing-pair", seed, public])
+}
 
 /// The public half: 32 bytes; its text is base64.
 ///
@@ -32,25 +49,46 @@ impl SigningKey {
     /// From the 32-byte seed of RFC 8032.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(ed25519_dalek::SigningKey::from_bytes(seed))
+        let public = ed25519_dalek::SigningKey::from_bytes(seed).verifying_key();
+        Self { seed: Zeroizing::new(*seed), public }
     }
 
-    /// The seed, for a private key file and nothing else.
+    /// From what [`SigningKey::pair`] gave. The public half is not computed again, which would be nearly as much work as
+    /// signing is; that it belongs to the seed says the hash, which only somebody who has the seed can make. `None` if it
+    /// does not: a byte fell over, or was exchanged.
     #[must_use]
-    pub fn seed(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(self.0.to_bytes())
+    pub fn from_pair(pair: &[u8; PAIR]) -> Option<Self> {
+        let (seed, rest) = pair.split_first_chunk::<32>()?;
+        let (public, bond) = rest.split_first_chunk::<32>()?;
+        if !bool::from(bond_of(seed, public).as_bytes().ct_eq(bond)) {
+            return None;
+        }
+        let public = VerifyingKey::from_bytes(public).ok()?;
+        Some(Self { seed: Zeroizing::new(*seed), public })
+    }
+
+    /// The seed, the public key, and a hash that ties the two together: for a private key file and nothing else.
+    #[must_use]
+    pub fn pair(&self) -> Zeroizing<[u8; PAIR]> {
+        let mut pair = Zeroizing::new([0; PAIR]);
+        pair[..32].copy_from_slice(self.seed.as_slice());
+        pair[32..64].copy_from_slice(self.public.as_bytes());
+        pair[64..].copy_from_slice(bond_of(&self.seed, self.public.as_bytes()).as_bytes());
+        pair
     }
 
     /// The public half.
     #[must_use]
     pub fn public(&self) -> PublicKey {
-        PublicKey(self.0.verifying_key().to_bytes())
+        PublicKey(self.public.to_bytes())
     }
 
-    /// Signs `message`.
+    /// Signs `message`: RFC 8032 §5.1.6.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Signature {
-        Signature(self.0.sign(message).to_bytes())
+        // Made for each signature, as one that is kept would leave copies where the key is moved from.
+        let expanded = ExpandedSecretKey::from(&*self.seed);
+        Signature(raw_sign::<Sha512>(&expanded, message, &self.public).to_bytes())
     }
 }
 
@@ -72,7 +110,7 @@ impl PublicKey {
     /// # Errors
     /// [`Error::Signature`].
     pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), Error> {
-        ed25519_dalek::VerifyingKey::from_bytes(&self.0)
+        VerifyingKey::from_bytes(&self.0)
             .and_then(|key| key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature.0)))
             .map_err(|_| Error::Signature)
     }
@@ -137,6 +175,42 @@ mod tests {
         let mut bytes = signature.0;
         bytes[0] ^= 1;
         assert_eq!(key.public().verify(b"message", &Signature(bytes)), Err(Error::Signature));
+    }
+
+    #[test]
+    fn signatures_are_those_of_the_library_whichever_way_the_key_came() {
+        use ed25519_dalek::Signer;
+
+        for byte in 0..50 {
+            let seed = *Hash::of(&[byte]).as_bytes();
+            let reference = ed25519_dalek::SigningKey::from_bytes(&seed);
+            let key = SigningKey::from_seed(&seed);
+            assert_eq!(key.pair()[..64], reference.to_keypair_bytes());
+            let again = SigningKey::from_pair(&key.pair()).unwrap();
+            assert_eq!((again.pair(), again.public()), (key.pair(), key.public()));
+            let message = vec![byte; usize::from(byte) * 37];
+            let want = Signature(reference.sign(&message).to_bytes());
+            assert!(key.sign(&message) == want && again.sign(&message) == want, "{byte}");
+        }
+    }
+
+    #[test]
+    fn a_pair_with_a_changed_bit_or_a_public_half_of_others_is_no_key() {
+        let pair = SigningKey::from_seed(&[7; 32]).pair();
+        for bit in 0..PAIR * 8 {
+            let mut changed = *pair;
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(SigningKey::from_pair(&changed).is_none(), "{bit}");
+        }
+        let mut mixed = *SigningKey::from_seed(&[8; 32]).pair();
+        mixed[..32].copy_from_slice(&pair[..32]);
+        assert!(SigningKey::from_pair(&mixed).is_none());
+        // Tied together by somebody who has the seed, and still no point of the curve.
+        let mut none = [0xff; 32];
+        none[0] = 2;
+        mixed[32..64].copy_from_slice(&none);
+        mixed[64..].copy_from_slice(bond_of(&[7; 32], &none).as_bytes());
+        assert!(SigningKey::from_pair(&mixed).is_none());
     }
 
     #[test]

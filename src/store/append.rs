@@ -31,18 +31,18 @@ impl Log {
     /// [`Error::TooWide`], [`Error::HardLinked`], [`Error::Io`],
     /// [`Error::NotDurable`] on creation.
     pub fn open(path: &Path, create: bool) -> Result<Self, Error> {
-        let fd = match Self::open_existing(path) {
+        let (fd, is_empty) = match Self::open_existing(path) {
             Err(Error::Missing { .. }) if create => match Self::create(path) {
                 // Another process was faster; its log is checked like any other.
                 Err(Errno::EXIST) => Self::open_existing(path)?,
-                created => created.map_err(|errno| Error::io("create", path, errno))?,
+                created => (created.map_err(|errno| Error::io("create", path, errno))?, true),
             },
             existing => existing?,
         };
         let log = Self { fd, path: path.to_path_buf() };
         // Not only for the one who created it: that process may have been
         // killed right here, so every opener does it until there is a record.
-        if log.size()? == 0 {
+        if is_empty {
             flush_file(&log.fd).map_err(|errno| Error::io("flush", path, errno))?;
             flush_directory(&open_directory(split(path)?.0)?, path)?;
         }
@@ -58,11 +58,12 @@ impl Log {
         Ok(Self { fd, path: path.to_path_buf() })
     }
 
-    fn open_existing(path: &Path) -> Result<OwnedFd, Error> {
+    /// And whether it is empty.
+    fn open_existing(path: &Path) -> Result<(OwnedFd, bool), Error> {
         let (fd, stat) = open_regular(path, OFlags::RDWR | OFlags::APPEND)?;
         check_private(path, &stat, 0o022)?;
         check_single_link(path, &stat)?;
-        Ok(fd)
+        Ok((fd, stat.st_size == 0))
     }
 
     fn create(path: &Path) -> Result<OwnedFd, Errno> {

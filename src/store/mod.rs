@@ -22,7 +22,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode as Bits, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
 pub use append::Log;
-pub use cell::{MAX_CELL, overwrite_small};
+pub use cell::{Cell, MAX_CELL, overwrite_small};
 pub use directory::create_private_dir_all;
 pub use lock::Lock;
 pub use read::{read, read_private, read_private_from, read_ranges};

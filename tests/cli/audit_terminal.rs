@@ -15,8 +15,8 @@ const ERASE: &str = "\r\x1b[K";
 
 /// Six records of 8 MiB behind the last one, a `get` of `K`: as this device would have written them.
 fn lengthen(world: &World) {
-    let seed = String::from_utf8(read(&world.audit_directory().join("alice-laptop.key"))).unwrap();
-    let key = SigningKey::from_seed(&from_base64(seed.trim(), "key").unwrap().try_into().unwrap());
+    let pair = String::from_utf8(read(&world.audit_directory().join("alice-laptop.key"))).unwrap();
+    let key = SigningKey::from_pair(&from_base64(pair.trim(), "key").unwrap().try_into().unwrap()).unwrap();
     let text = String::from_utf8(read(&world.log_file("alice-laptop"))).unwrap();
     let number = text.lines().count();
     let mut last = text.lines().last().unwrap().to_owned();

@@ -80,7 +80,7 @@ fn an_admins_old_identity_opens_nothing_that_is_stored_from_then_on() {
         let names = ["alice-laptop", "alice-laptop-2"].map(str::to_owned).to_vec();
         ("identity-rotate".to_owned(), outcome.to_owned(), names)
     };
-    assert_eq!(alice.last_records("alice-laptop", 1), [record("done")]);
+    assert_eq!(alice.last_records("alice-laptop", 2), [record("intent"), record("done")]);
     assert!(alice.records("alice-laptop-2").iter().any(|record| record["action"] == "identity-rotate"));
     alice.vault(&["verify"]).ok();
     alice.vault(&["audit", "verify"]).ok();

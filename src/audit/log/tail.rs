@@ -45,14 +45,14 @@ impl Log {
         if state.seq == 0 && !self.place.log_path(state.generation).exists() {
             return Ok(None);
         }
-        let mut file = self.open(&state)?;
-        self.catch_up(&mut file, &mut state)?;
+        let (mut file, size) = self.open(&state)?;
+        self.catch_up(&mut file, size, &mut state)?;
         self.load_key(&file, &state)?;
         Ok(Some(state))
     }
 
-    /// Opens the log and compares its end with the state.
-    pub(super) fn open(&self, state: &State) -> Result<store::Log, Error> {
+    /// Opens the log, tells its size, and compares its end with the state.
+    pub(super) fn open(&self, state: &State) -> Result<(store::Log, u64), Error> {
         let generation = state.generation;
         let removed = || self.tampered(generation, Tampering::LogRemoved { records: state.seq });
         let file = match store::Log::open(&self.place.log_path(generation), state.seq == 0) {
@@ -74,15 +74,14 @@ impl Log {
                 return Err(self.tampered(generation, Tampering::HeadDiffers { sequence: state.seq }));
             }
         }
-        Ok(file)
+        Ok((file, found))
     }
 
     /// Takes over records behind the state, also in the files that come after
-    /// the one it knows. What follows them is torn.
-    pub(super) fn catch_up(&self, file: &mut store::Log, state: &mut State) -> Result<Batch, Error> {
+    /// the one it knows, which has this size. What follows them is torn.
+    pub(super) fn catch_up(&self, file: &mut store::Log, mut size: u64, state: &mut State) -> Result<Batch, Error> {
         let mut batch = Batch::default();
         loop {
-            let size = file.size()?;
             if size != state.size {
                 take_over(file, state, size, &mut batch)?;
             }
@@ -92,6 +91,7 @@ impl Log {
                 Some((generation, next)) => {
                     state.generation = generation;
                     state.size = 0;
+                    size = next.size()?;
                     *file = next;
                 }
                 None => return Ok(batch),

@@ -25,6 +25,7 @@ pub(crate) struct Args {
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
     let opened = cx.open(ui)?;
     let profile = cx.profile();
+    cx.attempt("cp", &args.to, std::slice::from_ref(&args.name));
     let sections = cx.sections(ui, &opened, &[profile.clone(), args.to.clone()])?;
     if !sections[0].contains(&args.name) {
         return Err(cx.no_secret(&sections[..1], &profile, &args.name));

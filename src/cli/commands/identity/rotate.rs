@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use vault::audit::Outcome;
 use vault::config::KeptIn;
 use vault::crypto::{IdentityKey, Recipient};
 use vault::identity::{self, IdentityFile, Origin, RecoveryCode, Replacement};
@@ -50,6 +51,7 @@ pub(crate) struct Args {
 /// the file. A crash in between leaves an identity beside the file that opens the vault,
 /// is found there, and is put in its place by the next run.
 pub(crate) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
+    cx.attempt_command("identity-rotate");
     let opened = cx.open(ui)?;
     let Some(file) = unlock::file(cx) else {
         let variable = cx.variables.identity().is_some();
@@ -132,7 +134,10 @@ fn rotate(
     };
     let new = Actor { identity: Rc::new(identity), device };
     let change = Change::team("identity-rotate", &[old.device.as_str(), new.device.as_str()]);
+    let mut intent = None;
     let edit = cx.change_as(ui, &new, opened, &change, |tx, signer, now| {
+        // The new device's log has it in full. That of the old one too has to take it, or nothing is done.
+        intent = Some(cx.record_beside(opened, old, &change, Outcome::Intent, None)?);
         let removal = team::replace(tx, &old.device, entering, args.leaked, &by_old, now)?;
         let new_code = removal.recovery_left && can_hand_out;
         if new_code {
@@ -143,9 +148,11 @@ fn rotate(
             }
         }
         Ok(Edit::Changed((removal, new_code)))
-    })?;
-    let (Edit::Changed((removal, new_code)) | Edit::Unchanged((removal, new_code))) = edit;
-    cx.record_done(opened, old, &change)?;
+    });
+    let outcome = if edit.is_ok() { Outcome::Done } else { Outcome::Failed };
+    let recorded = intent.map(|intent| cx.record_beside(opened, old, &change, outcome, Some(intent)));
+    let (Edit::Changed((removal, new_code)) | Edit::Unchanged((removal, new_code))) = edit?;
+    recorded.transpose()?;
     cx.remember_device(opened, &new.device)?;
     let report = member::report(cx, opened, &removal)?;
     let profiles: Vec<&str> = removal.rekeyed.iter().map(ProfileName::as_str).collect();

@@ -29,6 +29,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
+    cx.attempt_command("identity-seal");
     let file = args.passphrase_file.as_deref();
     let opened = cx.open(ui)?;
     let actor = cx.actor_in_hand(ui, &opened)?;
