@@ -142,5 +142,5 @@ fn an_older_team_is_never_written_on() {
     let output = alice.try_vault(&["set", "LATER", "-"], b"v");
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(5), "{stderr}");
-    assert!(stderr.contains("changes of the team are missing"), "{stderr}");
+    assert!(stderr.contains("of the team is missing"), "{stderr}");
 }

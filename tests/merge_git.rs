@@ -253,6 +253,33 @@ fn what_a_removed_writer_signed_is_merged_by_no_one_without_a_person() {
 }
 
 #[test]
+fn who_signed_what_both_come_from_and_left_is_named() {
+    let world = World::new();
+    let (alice, bob) = world.alice_and_bob(&writer("default"));
+    bob.set("BAIT", "by bob");
+    bob.commit("bob");
+    bob.push();
+    alice.git(&["pull", "-q", "--ff-only", "origin", "main"]);
+    alice.git(&["checkout", "-q", "-b", "side"]);
+    alice.vault(&["rm", "BAIT"]);
+    alice.commit("rm");
+    alice.git(&["checkout", "-q", "-"]);
+    alice.change(|tx, signer| {
+        let leaving = vault::team::Leaving::Member("bob".parse().unwrap());
+        vault::team::remove(tx, &leaving, signer, clones::now()).unwrap();
+    });
+    alice.commit("bob leaves");
+    let said = conflict(&alice, &["merge", "-q", "side"]);
+    let why = "before: signed by bob-laptop, who may not write it any more, so nobody says who changed it since";
+    assert!(said.contains("BAIT") && said.contains(why), "{said}");
+    // New keys alone are no other values.
+    assert!(!said.contains("SHARED"), "{said}");
+    alice.vault(&["git", "resolve", "BAIT", "--theirs"]);
+    assert!(!alice.try_vault(&["get", "BAIT"], b"").status.success());
+    alice.verify();
+}
+
+#[test]
 fn a_revert_is_no_silent_rollback() {
     let world = World::new();
     let (alice, _bob) = world.alice_and_bob(&admin());

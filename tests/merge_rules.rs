@@ -276,6 +276,7 @@ fn an_ancestor_of_a_former_writer_removes_nothing_without_a_person() {
     for how in [How::Merge, How::Pick, How::Rebase] {
         let plan = Plan::new(Some(&signed_by_bob), &ours, &theirs, how).unwrap();
         let open = crew.merge(&plan, &Choices::new()).err().unwrap();
+        assert_eq!(open[0].doubted.as_ref().map(ToString::to_string).as_deref(), Some("bob-laptop"));
         let open: Vec<_> = open.iter().map(|conflict| (&conflict.item, &conflict.why)).collect();
         assert_eq!(open, [(&Item::Secret(name("BAIT")), &Why::Removed(Side::Theirs))]);
         for (side, stays) in [(Side::Ours, true), (Side::Theirs, false)] {

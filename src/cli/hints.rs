@@ -60,9 +60,7 @@ impl CommandError {
                 "take its `vault.toml` from the branch that has it; a second vault belongs into a directory of its own"
                     .into()
             }
-            Self::BehindForWriting(_) => {
-                "pull or merge the newer file; if going back is meant, accept this one with `vault trust`".into()
-            }
+            Self::BehindForWriting(_) => "pull or merge the newer file; if going back is meant, accept this one with `vault trust`".into(),
             Self::NoProfile { there, .. } => format!("there are: {}", there.join(", ")).into(),
             Self::NoSecret { meant: Some(meant), .. } => format!("did you mean {meant}?").into(),
             Self::NoSecret { .. } => "`vault list` shows the names".into(),
@@ -140,8 +138,11 @@ impl CommandError {
             Self::Vault(V::UsedUp { .. } | V::Pin(vault::PinError::MadeUp { .. })) => {
                 "no device writes that often: take the file from before that write (`git log -p` shows it), and ask who signed it".into()
             }
-            Self::Vault(V::Pin(vault::PinError::Fork | vault::PinError::Adopt(_))) => {
-                "ask an admin which history is right; `vault verify` shows what is known".into()
+            Self::Vault(V::Pin(vault::PinError::FormerSigner { .. })) => {
+                "take the newer file from git; nothing that they signed since is accepted".into()
+            }
+            Self::Vault(V::Pin(vault::PinError::Fork { .. } | vault::PinError::Adopt(_))) => {
+                "ask an admin which history is right; `git log -p` shows who changed what, and when".into()
             }
             Self::Vault(
                 V::Store(busy @ store::Error::Busy { .. })

@@ -14,6 +14,7 @@ mod git;
 mod hints;
 mod input;
 mod later;
+mod meaning;
 mod notify;
 mod origin;
 mod policy;

@@ -86,6 +86,14 @@ impl Ui {
         }
     }
 
+    /// Does something that nobody is to be asked for.
+    pub(crate) fn without_asking<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.no_input, true);
+        let done = act(self);
+        self.no_input = before;
+        done
+    }
+
     /// True if somebody can be asked.
     pub(crate) fn can_ask(&self) -> bool {
         !self.no_input && io::stdin().is_terminal() && io::stderr().is_terminal()

@@ -75,15 +75,15 @@ impl Kind {
             Self::Layout => "damaged, cut off or edited by hand",
             Self::Id => "the id does not belong to the team log",
             Self::Chain => "changes are missing from the team log or out of order",
-            Self::TeamSignature => "a change of the team was not signed by who it names",
+            Self::TeamSignature => "changed after it was signed, or forged",
             Self::TeamRule => "a change of the team that is not allowed",
-            Self::Profiles => "a profile was added or dropped without the team log",
+            Self::Profiles => "added or dropped without the team log",
             Self::Epoch => "sealed under a key that is no longer the profile's",
             Self::Grants => "the grants are not those of the people who may read",
             Self::TeamHead => "signed under a team log that is not in this file",
-            Self::Signer => "signed by a device that may not write here",
+            Self::Signer => "written by somebody who may not write here",
             Self::Clock => "its write counter is not well-formed",
-            Self::ProfileSignature => "changed after it was signed",
+            Self::ProfileSignature => "changed after it was signed, or forged",
             Self::Versions => "versions are out of order",
             Self::Grant => "the grant of this device is damaged",
             Self::Commitment => "the grant holds a key that the team log does not know",
@@ -114,6 +114,8 @@ pub struct Rejected {
     pub name: Option<SecretName>,
     /// Who signed it, where that is known.
     pub by: Option<DeviceName>,
+    /// True if `by` is only what the file claims: the signature is not of their key.
+    pub claimed: bool,
     /// The rule that was broken, where the kind alone does not say.
     pub rule: Option<&'static str>,
 }
@@ -122,7 +124,7 @@ impl Rejected {
     /// Only the kind is known.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        Self { kind, line: None, change: None, profile: None, name: None, by: None, rule: None }
+        Self { kind, line: None, change: None, profile: None, name: None, by: None, claimed: false, rule: None }
     }
 
     /// A broken rule of the team log.
@@ -134,6 +136,12 @@ impl Rejected {
     pub(crate) fn in_change(mut self, change: u64, by: Option<&DeviceName>) -> Self {
         self.change = Some(change);
         self.by = by.cloned().or(self.by);
+        self
+    }
+
+    /// Says whether the signature is of the key of who is named.
+    pub(crate) fn with_proof(mut self, proven: bool) -> Self {
+        self.claimed = !proven;
         self
     }
 
@@ -172,7 +180,7 @@ impl fmt::Display for Rejected {
             write!(f, " ({rule})")?;
         }
         if let Some(by) = &self.by {
-            write!(f, ", signed by {by}")?;
+            write!(f, ", {} {by}", if self.claimed { "in the name of" } else { "signed by" })?;
         }
         Ok(())
     }

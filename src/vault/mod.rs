@@ -74,7 +74,10 @@ impl Vault {
     pub fn read(bytes: Vec<u8>, verified: &[Hash]) -> Result<Self, Rejected> {
         let vault = Self::read_sections(bytes, verified)?;
         if !vault.document.profile_names().eq(vault.team.profiles().keys()) {
-            return Err(Rejected::new(Kind::Profiles));
+            let there: BTreeSet<_> = vault.document.profile_names().collect();
+            let known: BTreeSet<_> = vault.team.profiles().keys().collect();
+            let odd = there.symmetric_difference(&known).next().map(|profile| ProfileName::clone(profile));
+            return Err(Rejected { profile: odd, ..Rejected::new(Kind::Profiles) });
         }
         Ok(vault)
     }

@@ -36,8 +36,15 @@ pub enum Error {
     #[error("{0}")]
     Store(#[from] store::Error),
     /// Another history of the team.
-    #[error("the team log is another one than seen before on this device: a fork, or somebody rewrote it")]
-    Fork,
+    #[error(
+        "the team log is another one than seen before on this device, from change {change} on, which {by} signed: a fork, or somebody rewrote it"
+    )]
+    Fork {
+        /// Number of the first change that is another one.
+        change: u64,
+        /// Who signed it in this file.
+        by: DeviceName,
+    },
     /// Somebody adopted a history who may not, or who drops a removal.
     #[error("the team log replaces the one seen before, and may not: {0}")]
     Adopt(&'static str),
@@ -81,6 +88,8 @@ pub enum Warning {
         profile: ProfileName,
         /// Devices whose writes are missing.
         missing: Vec<DeviceName>,
+        /// Who signed this one.
+        by: DeviceName,
     },
     /// The profile has writes that were not seen, and lacks some that were.
     ProfileFork {
@@ -88,6 +97,8 @@ pub enum Warning {
         profile: ProfileName,
         /// Devices whose writes are missing.
         missing: Vec<DeviceName>,
+        /// Who signed this one.
+        by: DeviceName,
     },
     /// The same writes with other content: two files were signed as one.
     ProfileTwice {
@@ -113,14 +124,25 @@ impl std::fmt::Display for Warning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let list = |devices: &[DeviceName]| devices.iter().map(DeviceName::as_str).collect::<Vec<_>>().join(", ");
         match self {
+            Self::TeamBehind { missing: 1 } => {
+                write!(f, "this file is older than one seen before: 1 change of the team is missing")
+            }
             Self::TeamBehind { missing } => {
                 write!(f, "this file is older than one seen before: {missing} changes of the team are missing")
             }
-            Self::ProfileBehind { profile, missing } => {
-                write!(f, "profile {profile} is older than seen before: writes of {} are missing", list(missing))
+            Self::ProfileBehind { profile, missing, by } => {
+                let missing = list(missing);
+                write!(
+                    f,
+                    "profile {profile} is older than seen before: writes of {missing} are missing; this one is signed by {by}"
+                )
             }
-            Self::ProfileFork { profile, missing } => {
-                write!(f, "profile {profile} lacks writes seen before, of {}: a branch, or a lost write", list(missing))
+            Self::ProfileFork { profile, missing, by } => {
+                let missing = list(missing);
+                write!(
+                    f,
+                    "profile {profile} lacks writes seen before, of {missing}: a branch, or a lost write; this one is signed by {by}"
+                )
             }
             Self::ProfileTwice { profile, by } => {
                 write!(f, "profile {profile} was signed twice as the same write, with other content, by {by}")
@@ -279,7 +301,7 @@ impl Memory {
         let team = vault.team();
         let mut warnings = Vec::new();
         match self.changes_missing(team) {
-            0 if !team.hashes().starts_with(&self.chain) => self.check_adoption(team)?,
+            0 if !team.hashes().starts_with(&self.chain) => self.check_adoption(vault)?,
             0 => {}
             missing => warnings.push(Warning::TeamBehind { missing }),
         }
@@ -304,18 +326,45 @@ impl Memory {
             if team_behind && ahead && !self.writes(vault, section) {
                 return Err(Error::FormerSigner { profile: section.name().clone(), by: by.clone() });
             }
-            let profile = section.name().clone();
+            let (profile, by) = (section.name().clone(), by.clone());
             match (missing.is_empty(), ahead) {
                 (true, false) if section.digest() != seen.digest => {
-                    warnings.push(Warning::ProfileTwice { profile, by: by.clone() });
+                    warnings.push(Warning::ProfileTwice { profile, by });
                 }
                 (true, _) => {}
-                (false, false) => warnings.push(Warning::ProfileBehind { profile, missing }),
-                (false, true) => warnings.push(Warning::ProfileFork { profile, missing }),
+                (false, false) => warnings.push(Warning::ProfileBehind { profile, missing, by }),
+                (false, true) => warnings.push(Warning::ProfileFork { profile, missing, by }),
             }
         }
-        let fresh = warnings.iter().filter(|warning| !self.warned.contains(&mark(team, warning))).cloned().collect();
+        let given = |warning: &&Warning| self.warned.contains(&self.mark(team, sections, warning));
+        let fresh = warnings.iter().filter(|warning| !given(warning)).cloned().collect();
         Ok(Standing { warnings, fresh })
+    }
+
+    /// What a warning is remembered by: the head of the team log, and which writes it is
+    /// about. Going back further, or from a newer write, is another matter; what others go
+    /// on to write on the same branch is not.
+    fn mark(&self, team: &Team, sections: &[&Section<'_>], warning: &Warning) -> Hash {
+        let mut about = team.head().to_string();
+        let of = |profile: &ProfileName| sections.iter().find(|section| section.name() == profile);
+        match warning {
+            Warning::TeamBehind { missing } => about += &format!(" team {missing}"),
+            Warning::ProfileTwice { profile, .. } => {
+                let digest = of(profile).map(|section| section.digest().to_string()).unwrap_or_default();
+                about += &format!(" twice {profile} {digest}");
+            }
+            Warning::ProfileBehind { profile, missing, .. } | Warning::ProfileFork { profile, missing, .. } => {
+                let here = of(profile).map(|section| &section.signature().clock);
+                let seen = self.profiles.get(profile).map(|seen| &seen.clock);
+                let count = |clock: Option<&Counts>, device| clock.and_then(|clock| clock.get(device)).copied();
+                about += &format!(" missing {profile}");
+                for device in missing {
+                    let (from, to) = (count(here, device).unwrap_or(0), count(seen, device).unwrap_or(0));
+                    about += &format!(" {device} {from} {to}");
+                }
+            }
+        }
+        Hash::of(about.as_bytes())
     }
 
     /// How many changes seen are not in a file that is older than what was seen: its chain
@@ -349,10 +398,14 @@ impl Memory {
 
     /// The file's chain is not the one seen: it must have adopted the head seen,
     /// and dropped nothing that was decided there.
-    fn check_adoption(&self, team: &Team) -> Result<(), Error> {
-        let head = self.chain.last().ok_or(Error::Fork)?;
+    fn check_adoption(&self, vault: &Vault) -> Result<(), Error> {
+        let team = vault.team();
+        let parted = vault.changes().zip(team.hashes()).zip(&self.chain).find(|((_, here), seen)| here != seen);
+        let (Some(head), Some(((first, _), _))) = (self.chain.last(), parted) else {
+            return Err(Error::Adopt("it ends before that one"));
+        };
         if team.adopters(head).next().is_none() {
-            return Err(Error::Fork);
+            return Err(Error::Fork { change: first.number, by: first.by });
         }
         if !team.adopters(head).any(|(device, key)| self.is_key_of(device, key)) {
             return Err(Error::Adopt("its signer was no admin there"));
@@ -370,6 +423,7 @@ impl Memory {
     pub fn learn(&mut self, vault: &Vault, sections: &[&Section<'_>], given: &[Warning]) -> bool {
         let before = self.clone();
         let team = vault.team();
+        let marks: Vec<Hash> = given.iter().map(|warning| self.mark(team, sections, warning)).collect();
         // Memories from before they had keys get them from the log they know.
         let incomplete = self.keys.is_empty() && self.chain == team.hashes();
         if incomplete || (self.changes_missing(team) == 0 && self.chain != team.hashes()) {
@@ -389,11 +443,11 @@ impl Memory {
         if !vault.is_part() {
             self.parts = Parts::of(vault);
         }
-        for warning in given {
+        for mark in marks {
             if self.warned.len() == MAX_WARNED {
                 self.warned.remove(0);
             }
-            self.warned.push(mark(team, warning));
+            self.warned.push(mark);
         }
         *self != before
     }
@@ -490,9 +544,4 @@ impl Memory {
         let bytes = serde_json::to_vec(self).map_err(|_| Error::Damaged(path.clone()))?;
         Ok(store::replace(&path, &bytes, store::Mode::Private)?)
     }
-}
-
-/// What a warning is remembered by: the file's head and what was said of it.
-fn mark(team: &Team, warning: &Warning) -> Hash {
-    Hash::of_parts(&[team.head().as_bytes(), warning.to_string().as_bytes()])
 }

@@ -78,7 +78,11 @@ impl<'a> Section<'a> {
         let mut c = Cursor::new(&text[..at]);
         let (epoch, grants) = read_head(name, &mut c).map_err(|stop| stop_at(0, stop))?;
         let checked = check(id, team, name, epoch, &grants, &signature, &digest, &bytes);
-        checked.map_err(|rejected| rejected.in_profile(name).signed_by(&signature.by))?;
+        checked.map_err(|rejected| {
+            let key = team.key_ever(&signature.by);
+            let proven = key.is_some_and(|key| key.verify(&statement::section(id, &digest), &bytes).is_ok());
+            rejected.in_profile(name).signed_by(&signature.by).with_proof(proven)
+        })?;
 
         // From here on the bytes are a writer's; what is wrong in them is still refused.
         let body_at = c.offset();

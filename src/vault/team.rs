@@ -83,13 +83,20 @@ impl Team {
         };
         let change = signed.change;
         let place = |rejected: Rejected| rejected.in_change(change.number, Some(&change.by));
+        // Until its signature is verified, a change only claims to be of somebody.
+        let claim = |rejected: Rejected| {
+            let (key, signature) = (self.key_ever(&change.by), signed.signature.as_ref());
+            let bytes = change::signed_bytes(&previous, signed.signed_text);
+            let proven = key.zip(signature).is_some_and(|(key, signature)| key.verify(&bytes, signature).is_ok());
+            place(rejected).with_proof(proven)
+        };
         if change.number != self.hashes.len() as u64 + 1 {
-            return Err(place(Rejected::new(Kind::Chain)));
+            return Err(claim(Rejected::new(Kind::Chain)));
         }
-        let key = self.signer_of(&change).map_err(place)?;
+        let key = self.signer_of(&change).map_err(claim)?;
         if let Some(signature) = &signed.signature {
             key.verify(&change::signed_bytes(&previous, signed.signed_text), signature)
-                .map_err(|_| place(Rejected::new(Kind::TeamSignature)))?;
+                .map_err(|_| claim(Rejected::new(Kind::TeamSignature)))?;
         }
         self.apply(&change).map_err(place)?;
         self.hashes.push(hash);

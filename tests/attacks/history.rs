@@ -67,7 +67,7 @@ fn an_older_team_log_is_reported() {
     assert_eq!(person.run(&["profile", "add", "extra"]).status, 0);
     person.write(&older);
     let warning = read_and_not_written(&person, "rollback");
-    assert!(warning.contains("1 changes of the team") || warning.contains("1 change of the team"), "{warning}");
+    assert!(warning.contains("1 change of the team is missing"), "{warning}");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_concurrent_file_is_reported() {
     set(&bob, "A", "bob's");
     alice.write(&bob.read());
     let warning = read_and_not_written(&alice, "fork");
-    assert!(warning.contains("alice-laptop") && !warning.contains("bob-laptop"), "{warning}");
+    assert!(warning.contains("of alice-laptop:") && warning.ends_with("signed by bob-laptop\n"), "{warning}");
 }
 
 #[test]
@@ -99,7 +99,11 @@ fn another_team_log_is_refused() {
     assert_eq!(alice.run(&["profile", "add", "ours"]).status, 0);
     assert_eq!(dave.run(&["profile", "add", "theirs"]).status, 0);
     alice.write(&dave.read());
-    alice.verify_finds("fork");
+    let finding = alice.verify_finds("fork");
+    let number = Forgery::of(&dave.read()).sections.iter().filter(|section| section.starts_with("[[team]]")).count();
+    let place = format!("from change {number} on, which dave-1 signed");
+    assert!(finding["detail"].as_str().unwrap().contains(&place), "{finding}");
+    assert_eq!(finding["by"], "dave-1");
     alice.is_refused("default", "A", &[5]);
 }
 
@@ -115,9 +119,9 @@ fn a_write_that_was_seen_and_discarded_is_noticed() {
     set(&dave, "A", "dave's");
     alice.write(&dave.read());
     let warning = read_and_not_written(&alice, "fork");
-    assert!(warning.contains("bob-laptop") && !warning.contains("dave-1"), "{warning}");
+    assert!(warning.contains("of bob-laptop:") && warning.ends_with("signed by dave-1\n"), "{warning}");
     let finding = alice.verify_finds("fork");
-    assert_eq!(finding["profile"], "default");
+    assert_eq!((&finding["profile"], &finding["by"]), (&"default".into(), &"dave-1".into()));
     assert!(finding["detail"].as_str().unwrap().contains("bob-laptop"), "{finding}");
     // With both counts, as a merge signs it, it is whole again.
     let mut merged = Forgery::of(&dave.read());

@@ -129,7 +129,8 @@ fn an_older_file_is_read_with_one_warning_and_not_written() {
     let (world, old, newer) = rolled_back();
     let first = world.run(["get", "K"]).shows_values().output().ok();
     assert_eq!(first.out(), old);
-    assert_eq!(first.warnings(), ["profile default is older than seen before: writes of alice-laptop are missing"]);
+    let warning = "profile default is older than seen before: writes of alice-laptop are missing; this one is signed by alice-laptop";
+    assert_eq!(first.warnings(), [warning]);
     world.run(["get", "K"]).shows_values().output().ok().silent();
     let before = world.snapshot();
     for words in [&["set", "K", "-"][..], &["set", "K", "--note", "x"], &["rm", "K"], &["profile", "add", "x"]] {
@@ -146,6 +147,22 @@ fn an_older_file_is_read_with_one_warning_and_not_written() {
     world.put(newer);
     world.vault(["verify"]).ok();
     world.set("K", "v");
+}
+
+#[test]
+fn each_time_that_an_older_file_is_shown_it_is_told() {
+    let (world, _, newer) = rolled_back();
+    let told = || !world.run(["list"]).output().ok().warnings().is_empty();
+    assert!(told() && !told());
+    // Told once of that file, one is told again of what was written since and is gone again,
+    let older = world.bytes();
+    world.put(newer.clone());
+    world.set("K", world.secret());
+    world.put(newer);
+    assert!(told() && !told());
+    // and of a file that lacks that too.
+    world.put(older);
+    assert!(told() && !told());
 }
 
 #[test]
@@ -253,7 +270,9 @@ fn a_lost_write_of_another_device_is_noticed_and_named() {
     let output = alice.vault(["list"]).ok();
     assert_eq!(
         output.warnings(),
-        ["profile default lacks writes seen before, of alice-laptop: a branch, or a lost write"]
+        [
+            "profile default lacks writes seen before, of alice-laptop: a branch, or a lost write; this one is signed by bob-laptop"
+        ]
     );
     alice.vault(["list"]).ok().silent();
     alice.run(["set", "K", "-"]).stdin("v").output().fails_with(5, "lacks writes seen before, of alice-laptop");
@@ -262,7 +281,8 @@ fn a_lost_write_of_another_device_is_noticed_and_named() {
     // And one that is only older, at bob.
     bob.put(common);
     let output = bob.vault(["list"]).ok();
-    assert_eq!(output.warnings(), ["profile default is older than seen before: writes of bob-laptop are missing"]);
+    let warning = "profile default is older than seen before: writes of bob-laptop are missing; this one is signed by alice-laptop";
+    assert_eq!(output.warnings(), [warning]);
     alice.put(hers);
     alice.vault(["list"]).ok().silent();
 }
@@ -275,7 +295,7 @@ fn a_team_log_cut_short_is_noticed() {
     alice.vault(["list"]).ok();
     alice.put(before);
     let output = alice.vault(["list"]).ok();
-    assert!(output.warnings()[0].contains("1 changes of the team are missing"), "{}", output.stderr);
+    assert!(output.warnings()[0].contains("1 change of the team is missing"), "{}", output.stderr);
     alice.run(["set", "K", "-"]).stdin("v").output().fails_with(5, "nothing was changed");
 }
 

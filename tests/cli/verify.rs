@@ -42,17 +42,55 @@ fn findings_have_their_keys_and_are_status_1() {
         assert_eq!(json["ok"], false);
         assert_eq!(keys(&json["findings"][0]), sorted(&["kind", "profile", "name", "by", "detail"]));
         assert_eq!(json["findings"][0]["kind"], kind);
-        world.vault(["verify"]).exits(1).prints(kind).prints("1 problem found");
+        let said = world.vault(["verify"]).exits(1).prints(kind).prints("1 problem found").prints("\nwhat it means: ");
+        // Nobody is accused of what stands there without their signature.
+        assert!(!said.out().contains("signed by "), "{}", said.out());
+        if kind != "not-a-vault" {
+            said.prints("\nwhat to do:    ");
+        }
         world.assert_unchanged(&before);
     }
+}
+
+/// Everything that a reader of the format refuses is explained, each kind in its own words.
+#[test]
+fn every_kind_of_finding_is_explained() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/reject");
+    let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let mut explained = std::collections::BTreeMap::new();
+    for file in files {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        // What only an identity finds is tried elsewhere.
+        let Some((kind, _)) =
+            name.split_once("--").filter(|(kind, _)| !["value", "grant", "commitment"].contains(kind))
+        else {
+            continue;
+        };
+        if explained.contains_key(kind) {
+            continue;
+        }
+        let text = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
+        let world = World::bare();
+        world.put(text.as_bytes());
+        let id = text.lines().find_map(|line| line.strip_prefix("id = \"")?.strip_suffix('"')).unwrap_or_default();
+        let output = world.run(["verify"]).env("VLT_VAULT_ID", id).output().exits(1);
+        let meaning = output.out().lines().find_map(|line| line.strip_prefix("what it means: ")).unwrap().to_owned();
+        assert!(!explained.values().any(|known| *known == meaning), "{kind} is explained as another one: {meaning}");
+        explained.insert(kind.to_owned(), meaning);
+    }
+    assert_eq!(explained.len(), 18, "{:?}", explained.keys());
 }
 
 #[test]
 fn another_vault_is_found_as_such() {
     let (world, other) = (World::new(), World::new());
+    let id = world.id();
     world.put(other.bytes());
     let json = world.vault(["verify", "--json"]).exits(1).json();
     assert_eq!(json["findings"][0]["kind"], "id");
+    assert!(json["findings"][0]["detail"].as_str().unwrap().contains(&id), "{json}");
+    world.vault(["verify"]).exits(1).prints("vault trust");
 }
 
 #[test]

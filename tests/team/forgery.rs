@@ -91,7 +91,11 @@ fn planted_members_and_roles() {
         ("in the planted device's name", "eve-laptop", &attacker),
         ("in the recovery device's name", "recovery", &attacker),
     ] {
-        scene.refuses(what, &with_change(alice, by, &planted, key), &place);
+        let forged = with_change(alice, by, &planted, key);
+        scene.refuses(what, &forged, &place);
+        // Whose signature it is, or whose name was put under it.
+        let is_theirs = ["mallory-laptop", "bob-laptop"].contains(&by);
+        scene.refuses(what, &forged, &format!("{} {by}", if is_theirs { "signed by" } else { "in the name of" }));
     }
     let promoted = "do = \"set_role\"\nmember = \"mallory\"\nadmin = true\n";
     scene.refuses("a role for themselves", &with_change(alice, "mallory-laptop", promoted, &insider), &place);

@@ -285,7 +285,7 @@ fn nothing_opens_for_the_removed_whatever_they_replay() {
     alice.put(&history[removed_at - 1]);
     let read = alice.value("dev", "FIRST");
     assert!(read.stderr.contains("vault: warning: ") || read.status == 5, "{read:?}");
-    alice.refused_with(&["-p", "dev", "set", "X", "-"], "x", &[], 5, "changes of the team are missing");
+    alice.refused_with(&["-p", "dev", "set", "X", "-"], "x", &[], 5, "of the team are missing");
     assert_eq!(alice.vault(&["verify"]).status, 1);
 }
 

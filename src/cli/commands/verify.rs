@@ -1,8 +1,12 @@
-use vault::{DeviceName, Kind, ProfileName, Rejected, SecretName, Section, Vault};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use vault::{DeviceName, Kind, PinError, ProfileName, Rejected, SecretName, Section, Vault, Warning};
 
 use crate::cli::context::{Actor, Context, Opened, read_vault};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::meaning;
 use crate::cli::record::Use;
 use crate::cli::ui::{Tone, Ui};
 use vault::config::{Known, Place, Places};
@@ -11,7 +15,9 @@ use vault::config::{Known, Place, Places};
 ///
 /// Without an identity: text, team log, signatures, grants, and whether the file
 /// is as new as the newest one seen here. With one: that every value of every
-/// kept version opens. Ends with status 1 if anything is found.
+/// kept version opens. Says of everything it finds where it is, who signed it or in
+/// whose name it stands there, what it means and what to do. Ends with status 1 if
+/// anything is found.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Print an object with `ok` and `findings`
@@ -26,6 +32,10 @@ struct Finding {
     name: Option<SecretName>,
     by: Option<DeviceName>,
     detail: String,
+    #[serde(skip)]
+    meaning: &'static str,
+    #[serde(skip)]
+    hint: Option<Cow<'static, str>>,
 }
 
 impl From<Rejected> for Finding {
@@ -33,9 +43,52 @@ impl From<Rejected> for Finding {
         Self {
             kind: rejected.kind.word().to_owned(),
             detail: rejected.to_string(),
-            profile: rejected.profile,
-            name: rejected.name,
-            by: rejected.by,
+            meaning: meaning::of(rejected.kind),
+            profile: rejected.profile.clone(),
+            name: rejected.name.clone(),
+            by: rejected.by.clone(),
+            hint: CommandError::from(rejected).hint(),
+        }
+    }
+}
+
+impl From<Warning> for Finding {
+    fn from(warning: Warning) -> Self {
+        let (kind, profile, by) = match &warning {
+            Warning::ProfileBehind { profile, by, .. } => ("rollback", Some(profile), Some(by)),
+            Warning::ProfileFork { profile, by, .. } | Warning::ProfileTwice { profile, by } => {
+                ("fork", Some(profile), Some(by))
+            }
+            _ => ("rollback", None, None),
+        };
+        Self {
+            kind: kind.to_owned(),
+            profile: profile.cloned(),
+            name: None,
+            by: by.cloned(),
+            detail: warning.to_string(),
+            meaning: meaning::of_warning(&warning),
+            hint: CommandError::BehindForWriting(warning).hint(),
+        }
+    }
+}
+
+impl From<PinError> for Finding {
+    fn from(error: PinError) -> Self {
+        let (kind, profile, by) = match &error {
+            PinError::MadeUp { profile, by, .. } => ("clock", Some(profile), Some(by)),
+            PinError::FormerSigner { profile, by } => ("rollback", Some(profile), Some(by)),
+            PinError::Fork { by, .. } => ("fork", None, Some(by)),
+            _ => ("fork", None, None),
+        };
+        Self {
+            kind: kind.to_owned(),
+            profile: profile.cloned(),
+            name: None,
+            by: by.cloned(),
+            detail: error.to_string(),
+            meaning: meaning::of_memory(&error),
+            hint: CommandError::from(vault::Error::from(error)).hint(),
         }
     }
 }
@@ -50,7 +103,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let mut findings = Vec::new();
     let mut opened_values = None;
     match open(cx, ui)? {
-        Err(rejected) => findings.push(rejected.into()),
+        Err(finding) => findings.push(finding),
         Ok(opened) => {
             findings.extend(opened.vault.check().into_iter().map(Finding::from));
             findings.extend(against_memory(&opened));
@@ -67,17 +120,26 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
 }
 
 /// Opens the vault; a file that is not accepted is a finding here, not an error.
-fn open(cx: &Context, ui: &mut Ui) -> Result<Result<Opened, Rejected>, CommandError> {
+fn open(cx: &Context, ui: &mut Ui) -> Result<Result<Opened, Finding>, CommandError> {
     let (path, _) = cx.vault_path()?;
     let place = Place::of(&path)?;
     if let Known::Id(id) = Places::load(cx.directories())?.known(&place)
         && Vault::claimed_id(&read_vault(&path)?).is_some_and(|claimed| claimed.to_string() != id)
     {
-        return Ok(Err(Rejected { rule: Some("this place had another vault before"), ..Rejected::new(Kind::Id) }));
+        let error = CommandError::OtherVault { path, known: id.parse()? };
+        return Ok(Err(Finding {
+            kind: Kind::Id.word().to_owned(),
+            profile: None,
+            name: None,
+            by: None,
+            detail: error.to_string(),
+            meaning: meaning::of(Kind::Id),
+            hint: error.hint(),
+        }));
     }
     match cx.open(ui) {
         Ok(opened) => Ok(Ok(opened)),
-        Err(CommandError::Vault(vault::Error::Rejected(rejected))) => Ok(Err(rejected)),
+        Err(CommandError::Vault(vault::Error::Rejected(rejected))) => Ok(Err(rejected.into())),
         Err(error) => Err(error),
     }
 }
@@ -87,29 +149,9 @@ fn against_memory(opened: &Opened) -> Vec<Finding> {
     // Sections that do not verify are findings already.
     let sections: Vec<Section<'_>> = profiles.filter_map(|profile| opened.vault.section(profile).ok()).collect();
     let sections: Vec<&Section<'_>> = sections.iter().collect();
-    let finding = |kind: &str, profile, by, detail| Finding { kind: kind.to_owned(), profile, name: None, by, detail };
     match opened.memory.borrow().compare(&opened.vault, &sections) {
-        Err(error) => {
-            let detail = error.to_string();
-            vec![match error {
-                vault::PinError::MadeUp { profile, by, .. } => finding("clock", Some(profile), Some(by), detail),
-                vault::PinError::FormerSigner { profile, by } => finding("rollback", Some(profile), Some(by), detail),
-                _ => finding("fork", None, None, detail),
-            }]
-        }
-        Ok(standing) => standing
-            .warnings
-            .into_iter()
-            .map(|warning| {
-                let detail = warning.to_string();
-                match warning {
-                    vault::Warning::ProfileBehind { profile, .. } => finding("rollback", Some(profile), None, detail),
-                    vault::Warning::ProfileFork { profile, .. } => finding("fork", Some(profile), None, detail),
-                    vault::Warning::ProfileTwice { profile, by } => finding("fork", Some(profile), Some(by), detail),
-                    _ => finding("rollback", None, None, detail),
-                }
-            })
-            .collect(),
+        Err(error) => vec![error.into()],
+        Ok(standing) => standing.warnings.into_iter().map(Finding::from).collect(),
     }
 }
 
@@ -173,11 +215,30 @@ fn profile_values(
     Ok(result)
 }
 
+/// Says once of each kind of finding what it means and what to do.
+fn explain(ui: &mut Ui, findings: &[Finding]) {
+    let mut said = BTreeSet::new();
+    for Finding { meaning, hint, .. } in findings {
+        if !said.insert(meaning) {
+            continue;
+        }
+        ui.line("");
+        ui.line(&format!("what it means: {meaning}"));
+        if let Some(hint) = hint {
+            ui.line(&format!("what to do:    {hint}"));
+        }
+    }
+    if !findings.is_empty() {
+        ui.line("");
+    }
+}
+
 fn print(ui: &mut Ui, report: &Report, values: Option<usize>) {
     for finding in &report.findings {
         let kind = ui.paint(Tone::Bad, &finding.kind);
         ui.line(&format!("{kind}  {}", finding.detail));
     }
+    explain(ui, &report.findings);
     if !report.ok {
         let count = report.findings.len();
         ui.line(&format!("{count} {} found", if count == 1 { "problem" } else { "problems" }));

@@ -132,6 +132,9 @@ pub struct Conflict {
     pub ours_signed: Option<(DeviceName, Timestamp)>,
     /// Who signed their side, and when.
     pub theirs_signed: Option<(DeviceName, Timestamp)>,
+    /// Who signed what both sides come from, if they may not write any more: then it is
+    /// nobody's word for what was there, and more is asked.
+    pub doubted: Option<DeviceName>,
 }
 
 /// How a person settled a conflict.
@@ -372,6 +375,7 @@ impl<'a> Plan<'a> {
             theirs: None,
             ours_signed,
             theirs_signed,
+            doubted: None,
         })
     }
 }

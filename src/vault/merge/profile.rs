@@ -28,14 +28,19 @@ struct Half {
     distrust: Option<Why>,
 }
 
+/// An ancestor that nobody believes. It decides nothing; but where one side lacks a secret
+/// that it has, a person is asked whether it was removed there.
+struct Doubted {
+    names: BTreeSet<SecretName>,
+    by: DeviceName,
+}
+
 /// Both sides of a profile and what they come from.
 pub(super) struct Scene {
     name: ProfileName,
     base: Option<Profile>,
     base_key: Option<KeyMark>,
-    /// What an ancestor that nobody believes has. It decides nothing; but where one side
-    /// lacks such a secret, a person is asked whether it was removed there.
-    doubted: BTreeSet<SecretName>,
+    doubted: Option<Doubted>,
     ours: Half,
     theirs: Half,
     changed_by: Option<Side>,
@@ -54,6 +59,13 @@ pub(super) struct Keys {
     device: DeviceName,
 }
 
+impl Doubted {
+    fn of(section: &Section<'_>) -> Self {
+        let names = section.names().filter_map(|name| name.parse().ok()).collect();
+        Self { names, by: section.signature().by.clone() }
+    }
+}
+
 impl Scene {
     pub(super) fn new(plan: &Plan<'_>, base: Option<&Vault>, name: &ProfileName, how: How) -> Result<Self, MergeError> {
         let (ours, theirs) = (plan.ours.section(name)?, plan.theirs.section(name)?);
@@ -70,12 +82,8 @@ impl Scene {
             |vault: &Vault, section: &Section<'_>| team.writes_as_in(vault.team(), &section.signature().by, name);
         let base = base.and_then(|base| Some((base, base.section(name).ok()?)));
         let (base, doubted) = match base {
-            Some((base, section)) if is_trusted(base, &section) => (Some(section), BTreeSet::new()),
-            doubted => {
-                let names =
-                    doubted.iter().flat_map(|(_, section)| section.names()).filter_map(|name| name.parse().ok());
-                (None, names.collect())
-            }
+            Some((base, section)) if is_trusted(base, &section) => (Some(section), None),
+            doubted => (None, doubted.map(|(_, section)| Doubted::of(&section))),
         };
         let is_base = |section: &Section<'_>| base.as_ref().is_some_and(|base| base.digest() == section.digest());
         let changed_by = match (is_base(&ours), is_base(&theirs)) {
@@ -117,7 +125,8 @@ impl Scene {
         if long.key != short.key {
             left_since = left_since_then(plan, name, short.at);
         }
-        Ok(Self { name: name.clone(), base, base_key, doubted, ours, theirs, changed_by, team: plan.team, left_since })
+        let (name, team) = (name.clone(), plan.team);
+        Ok(Self { name, base, base_key, doubted, ours, theirs, changed_by, team, left_since })
     }
 
     /// The one side that changed the profile, where the other is the ancestor.
@@ -126,7 +135,7 @@ impl Scene {
     }
 
     pub(super) fn is_doubted(&self, name: &SecretName) -> bool {
-        self.doubted.contains(name)
+        self.doubted.as_ref().is_some_and(|doubted| doubted.names.contains(name))
     }
 
     pub(super) fn distrust(&self, side: Side) -> Option<&Why> {
@@ -262,6 +271,7 @@ impl Scene {
             theirs: theirs.map(facts),
             ours_signed: Some((self.ours.by.clone(), self.ours.at)),
             theirs_signed: Some((self.theirs.by.clone(), self.theirs.at)),
+            doubted: self.doubted.as_ref().map(|doubted| doubted.by.clone()),
         }
     }
 

@@ -134,6 +134,11 @@ impl Team {
         self.devices.get(device).filter(|device| device.active)?.signing_key
     }
 
+    /// The key that a device signs or signed with, active or not: to say who wrote what is refused.
+    pub(crate) fn key_ever(&self, device: &DeviceName) -> Option<PublicKey> {
+        self.signing_key(device).or_else(|| self.devices.get(device)?.signing_key)
+    }
+
     /// The active device with this recipient; the recovery device too.
     #[must_use]
     pub fn device_of(&self, recipient: &Recipient) -> Option<DeviceName> {

@@ -35,6 +35,11 @@ pub(super) fn show(ui: &mut Ui, conflicts: &[Conflict]) {
                 ui.note(&format!("  {:<7} {}", format!("{side}:"), parts.join("; ")));
             }
         }
+        if let Some(by) = &conflict.doubted {
+            ui.note(&format!(
+                "  before: signed by {by}, who may not write it any more, so nobody says who changed it since"
+            ));
+        }
     }
 }
 

@@ -44,12 +44,13 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     // What is open without any key may need nobody to unlock anything.
     let open = plan.conflicts(&Choices::new(), now)?;
     let needs_no_key = |conflict: &vault::merge::Conflict| conflict.why != vault::merge::Why::Values;
-    if open.iter().any(needs_no_key) {
+    if !open.is_empty() && open.iter().all(needs_no_key) {
         return stop(ui, &open);
     }
     let opened = cx.open_bytes(ui, args.path.clone(), plan.side(plan.team()).bytes().to_vec())?;
     let actor = match cx.actor(ui, &opened) {
         Ok(actor) => actor,
+        Err(_) if open.iter().any(needs_no_key) => return stop(ui, &open),
         Err(error) => {
             conflicts::show(ui, &open);
             return Err(error);

@@ -1,4 +1,4 @@
-use vault::merge::{Choices, Item, MergeError, Side};
+use vault::merge::{Choices, Conflict, Item, MergeError, Side, Why};
 
 use super::conflicts;
 use super::settle::{Kept, Stopped, shown};
@@ -89,9 +89,17 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         return Ok(());
     }
     let opened = stopped.open(cx, ui, &plan)?;
-    // Everything that signs or seals needs to be unlocked; so does the last choice.
+    // Everything that signs or seals needs to be unlocked; so does the last choice. Whether
+    // two values are the same shows only to who opens them: this may be the last one then.
     let is_last = open.len() == 1;
-    let actor = if is_last || args.source.is_some() { Some(cx.actor(ui, &opened)?) } else { None };
+    let may_be_equal = |other: &&Conflict| other.why == Why::Values || **other == *conflict;
+    let actor = if is_last || args.source.is_some() {
+        Some(cx.actor(ui, &opened)?)
+    } else if open.iter().all(|other| may_be_equal(&other)) {
+        ui.without_asking(|ui| cx.actor(ui, &opened)).ok()
+    } else {
+        None
+    };
     kept.push(match (&actor, args.source.is_some()) {
         (Some(actor), true) => {
             if !matches!(conflict.item, Item::Secret(_)) {
@@ -105,8 +113,9 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         }
         _ => Kept::side(conflict, if args.theirs { Side::Theirs } else { Side::Ours }),
     });
-    let mut left = open.iter().filter(|open| !kept.iter().any(|choice| choice.is_for(open))).count();
-    if let (true, Some(actor)) = (left == 0, &actor) {
+    let rest: Vec<&Conflict> = open.iter().filter(|open| !kept.iter().any(|choice| choice.is_for(open))).collect();
+    let mut left = rest.len();
+    if let (true, Some(actor)) = (rest.iter().all(may_be_equal), &actor) {
         let choices = kept.iter().map(|choice| choice.to_choice(&plan, Some(actor))).collect::<Result<_, _>>()?;
         match stopped.write(cx, &opened, actor, &plan, &choices)? {
             Ok(()) => {
@@ -165,6 +174,6 @@ fn team(cx: &Context, ui: &mut Ui, args: &Args, stopped: &mut Stopped) -> Result
 }
 
 /// The one that is meant, if it is one.
-fn the_one<'c>(meant: &[&'c vault::merge::Conflict]) -> Option<&'c vault::merge::Conflict> {
+fn the_one<'c>(meant: &[&'c Conflict]) -> Option<&'c Conflict> {
     if let [one] = meant { Some(*one) } else { None }
 }
