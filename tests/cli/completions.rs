@@ -50,12 +50,21 @@ fn names_are_offered_where_names_go() {
         (&["rm", "OPENAI_API_KEY", "STRIPE_K"], &["STRIPE_KEY"]),
         (&["-p", "staging", "show", ""], &["ONLY_HERE"]),
         (&["--profile=staging", "get", "O"], &["ONLY_HERE"]),
+        (&["-p", "sta"], &["staging"]),
+        (&["get", "--profile", "sta"], &["staging"]),
+        (&["-p", "nosuch", "get", "S"], &[]),
+        (&["-p", "nosuch", "cp", "X", "--to", "sta"], &["staging"]),
+        (&["get", "-p", "staging", "O"], &["ONLY_HERE"]),
         (&["cp", "STRIPE_KEY", "--to", ""], &["default", "staging"]),
         (&["profile", "rekey", "sta"], &["staging"]),
         (&["member", "remove", ""], &["alice"]),
         (&["member", "remove", "alice", "--device", ""], &["alice-laptop"]),
         (&["exec", "--only", "STRIPE_K"], &["STRIPE_KEY"]),
         (&["exec", "--only", "OPENAI_API_KEY,STRIPE_K"], &["OPENAI_API_KEY,STRIPE_KEY"]),
+        (&["exec", "--as", "KEY=STRIPE_K"], &["KEY=STRIPE_KEY"]),
+        (&["-p", "staging", "exec", "--file", "KEY="], &["KEY=ONLY_HERE"]),
+        (&["exec", "--file=KEY=OPEN"], &["--file=KEY=OPENAI_API_KEY"]),
+        (&["exec", "--as", "STR"], &[]),
         (&["exp"], &["export", "expose"]),
         (&["rotation", "--format", "s"], &["sarif"]),
         (&["get", "--clear-a"], &["--clear-after"]),
@@ -109,6 +118,16 @@ fn bash_completes_at_the_prompt() {
     terminal.expect("--profile=staging");
     terminal.keys(" get O\t");
     terminal.expect("ONLY_HERE");
+    terminal.keys("\x15vault -p stag\t");
+    terminal.expect("-p staging");
+    terminal.keys("show ON\t");
+    terminal.expect("ONLY_HERE");
+    terminal.keys("\x15vault member remove ali\t");
+    terminal.expect("remove alice");
+    terminal.keys("--device al\t");
+    terminal.expect("alice-laptop");
+    terminal.keys("\x15vault exec --as KEY=STRIPE_K\t");
+    terminal.expect("--as KEY=STRIPE_KEY");
     terminal.keys("\x15vault exec -- basena\t");
     terminal.expect("basename");
     terminal.keys("\x15vault compl\t");
@@ -136,6 +155,16 @@ fn zsh_completes_at_the_prompt() {
     terminal.expect("--profile=staging");
     terminal.keys(" get O\t");
     terminal.expect("ONLY_HERE");
+    terminal.keys("\x15vault -p stag\t");
+    terminal.expect("-p staging");
+    terminal.keys("show ON\t");
+    terminal.expect("ONLY_HERE");
+    terminal.keys("\x15vault member remove ali\t");
+    terminal.expect("remove alice");
+    terminal.keys("--device al\t");
+    terminal.expect("alice-laptop");
+    terminal.keys("\x15vault exec --as KEY=STRIPE_K\t");
+    terminal.expect("--as KEY=STRIPE_KEY");
     terminal.keys("\x15vault exec -- basena\t");
     terminal.expect("basename");
     terminal.keys("\x15vault compl\t");
@@ -160,6 +189,9 @@ fn fish_offers_the_same() {
     };
     assert_eq!(offers("vault get STRIPE_K"), "STRIPE_KEY\n");
     assert_eq!(offers("vault -p staging get O"), "ONLY_HERE\n");
+    assert_eq!(offers("vault -p stag"), "staging\n");
+    assert_eq!(offers("vault exec --as KEY=STRIPE_K"), "KEY=STRIPE_KEY\n");
+    assert_eq!(offers("vault member remove alice --device al"), "alice-laptop\n");
     assert!(offers("vault --profile=sta").contains("--profile=staging"));
     assert!(offers("vault expo").contains("export\tPrint every value of the profile"));
     assert!(offers("vault exec -- basena").contains("basename"));

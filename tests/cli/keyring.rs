@@ -47,6 +47,22 @@ fn a_new_identity_goes_into_the_keyring_and_nowhere_else() {
 }
 
 #[test]
+fn one_can_be_made_there_before_there_is_a_vault() {
+    let world = World::bare();
+    let Some(desktop) = Desktop::start(&world) else { return };
+    let on = |words: &[&str]| desktop.on(world.run(words));
+    on(&["identity", "new", "--keyring", "-n"]).output().ok().says("would make an identity in the keyring");
+    assert_eq!(desktop.lookup(), None);
+    let made = on(&["identity", "new", "--keyring"]).output().ok().says("identity: the keyring (new)").out();
+    let text = desktop.lookup().expect("it is there");
+    assert!(text.contains(made.split_whitespace().nth(1).unwrap()), "{made}");
+    assert!(!world.identity_file().exists());
+    on(&["identity", "new"]).output().fails(2, "this device has an identity: the keyring", "vault identity rotate");
+    on(&["init", "--device", "d"]).output().ok().says("identity: the keyring (as it was)");
+    assert_eq!(desktop.lookup(), Some(text));
+}
+
+#[test]
 fn a_machine_that_has_an_identity_gets_no_second_one() {
     let world = World::new();
     let Some(desktop) = Desktop::start(&world) else { return };

@@ -1,12 +1,13 @@
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 use vault::config::{Known, Place, Places};
 use vault::{DeviceName, Effective, MemberName, Memory, ProfileName, SecretName, Vault, is_hostile};
 
 use super::completions::Shell;
+use crate::cli::args::Pair;
 use crate::cli::context::{Context, read_vault};
 use crate::cli::error::CommandError;
 use crate::cli::ui::Ui;
@@ -55,9 +56,11 @@ struct Names {
 
 /// Reads them; the vault and the profile are those that the words name, if they do.
 fn names(cx: &mut Context, words: &[OsString]) -> Option<Names> {
+    // The last one is not finished, and says nothing yet.
+    let words = words.split_last().map_or(&[][..], |(_, before)| before);
     let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
     let option = |names: [&str; 2]| {
-        let given = words.iter().enumerate().rev().skip(1).find_map(|(at, word)| match word.split_once('=') {
+        let given = words.iter().enumerate().rev().find_map(|(at, word)| match word.split_once('=') {
             Some((name, value)) if names.contains(&name) => Some(value),
             _ if names.contains(word) => words.get(at + 1).copied(),
             _ => None,
@@ -83,17 +86,31 @@ fn names(cx: &mut Context, words: &[OsString]) -> Option<Names> {
         members: text(&mut team.members().keys().map(ToString::to_string)),
         devices: text(&mut team.devices().iter().filter(|(_, device)| device.active).map(|(name, _)| name.to_string())),
     };
-    let sections: Option<Vec<_>> =
-        vault.lineage(&cx.profile()).ok()?.iter().map(|profile| vault.section(profile).ok()).collect();
-    let effective = Effective::new(sections?);
-    names.secrets = effective.names().iter().map(|(name, _)| (*name).to_owned()).collect();
+    // Of a profile that is not there nothing else is kept back.
+    names.secrets = secrets(&vault, &cx.profile()).unwrap_or_default();
     Some(names)
+}
+
+fn secrets(vault: &Vault, profile: &ProfileName) -> Option<Vec<String>> {
+    let sections: Option<Vec<_>> =
+        vault.lineage(profile).ok()?.iter().map(|profile| vault.section(profile).ok()).collect();
+    let effective = Effective::new(sections?);
+    Some(effective.names().iter().map(|(name, _)| (*name).to_owned()).collect())
 }
 
 fn known(cx: &Context, path: &std::path::Path) -> Option<Memory> {
     let place = Place::of(path).ok()?;
     let Known::Id(id) = Places::load(cx.directories()).ok()?.known(&place) else { return None };
     Memory::load(&cx.directories().vault_state(&id), id.parse().ok()?).ok()
+}
+
+/// For `VARIABLE=SECRET` the secrets, once the variable is there.
+fn of_pair(names: &Names, typed: &OsStr) -> Vec<CompletionCandidate> {
+    let Some((typed, (variable, _))) = typed.to_str().and_then(|typed| Some((typed, typed.split_once('=')?))) else {
+        return Vec::new();
+    };
+    let pairs = names.secrets.iter().map(|name| format!("{variable}={name}"));
+    pairs.filter(|pair| pair.starts_with(typed)).map(CompletionCandidate::new).collect()
 }
 
 /// Has every argument that takes a name offer those there are.
@@ -109,6 +126,10 @@ fn with_names(command: clap::Command, names: &Arc<Names>) -> clap::Command {
         .into_iter()
         .find_map(|(of, pick)| (kind == of).then_some(pick));
         match pick {
+            None if kind == std::any::TypeId::of::<Pair>() => {
+                let names = names.clone();
+                arg.add(ArgValueCompleter::new(move |typed: &OsStr| of_pair(&names, typed)))
+            }
             None => arg,
             Some(pick) => {
                 let names = names.clone();

@@ -26,8 +26,8 @@ _vault() {
     done
     word=${words[${#words[@]} - 1]}
     while IFS= read -r reply; do
-        # Of `--option=value`, what stands before the value is on the line already.
-        [[ $word == --*=* ]] && reply=${reply#"${word%%=*}="}
+        # What stands before the last `=` is on the line already.
+        [[ $word == *=* ]] && reply=${reply#"${word%=*}="}
         printf -v reply %q "$reply"
         COMPREPLY+=("$reply")
     done < <("${1/#\~/$HOME}" complete bash -- "${words[@]}" 2>/dev/null)
