@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use vault::clock::{Span, Timestamp};
 use vault::rotation::rotator::{self, Step, Values};
-use vault::rotation::{self, DEFAULT_GRACE};
+use vault::rotation::{DEFAULT_GRACE, Days};
 use vault::secret_value::SecretValue;
 use vault::{Earlier, Exposure, ProfileName, Secret, SecretName, Section, provider};
 
@@ -338,5 +338,5 @@ pub(crate) fn by_when(by: Timestamp, now: Timestamp) -> String {
     if by <= now {
         return "now".to_owned();
     }
-    format!("by {} ({})", local_time(by), rotation::due_text(Some(by), now, local_day))
+    format!("by {} ({})", local_time(by), Days::from(now, local_day).due(by))
 }

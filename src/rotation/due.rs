@@ -78,40 +78,54 @@ pub fn bar(life_used: Option<f32>, width: usize) -> String {
     text
 }
 
-/// Says how old a value is: `today`, `12 days`, `at least 2 years`.
-///
-/// A lower bound on its first day says nothing, and reads `unknown`.
-#[must_use]
-pub fn age_text(age_seconds: u64, at_least: bool, now: Timestamp, calendar: Calendar) -> String {
-    match (days_between(now.minus(Span::from_seconds(age_seconds)), now, calendar), at_least) {
-        (0, true) => "unknown".to_owned(),
-        (days, true) => format!("at least {}", length(days)),
-        (days, false) => length(days),
+/// Counts days from now as people do: what is said of a date agrees with the date that
+/// stands beside it, all day long. States go by the second, so that what is due today may
+/// be overdue already.
+pub struct Days {
+    now: Timestamp,
+    /// The day of `now`: to look it up costs more than all else about a line.
+    today: NaiveDate,
+    calendar: Calendar,
+}
+
+impl Days {
+    /// Days from `now`.
+    #[must_use]
+    pub fn from(now: Timestamp, calendar: Calendar) -> Self {
+        Self { now, today: calendar(now), calendar }
     }
-}
 
-/// Says when a value is or was due: `in 3 days`, `today`, `12 days ago`; nothing without
-/// a due date. By the second it may be overdue since this morning, or due tonight.
-#[must_use]
-pub fn due_text(due_at: Option<Timestamp>, now: Timestamp, calendar: Calendar) -> String {
-    match due_at.map(|due| days_between(now, due, calendar)) {
-        None => String::new(),
-        Some(0) => "today".to_owned(),
-        Some(days @ 1..) => format!("in {}", length(days)),
-        Some(days) => format!("{} ago", length(-days)),
+    /// Says how old a value is: `today`, `12 days`, `at least 2 years`.
+    ///
+    /// A lower bound on its first day says nothing, and reads `unknown`.
+    #[must_use]
+    pub fn age(&self, age_seconds: u64, at_least: bool) -> String {
+        match (self.since(self.now.minus(Span::from_seconds(age_seconds))), at_least) {
+            (0, true) => "unknown".to_owned(),
+            (days, true) => format!("at least {}", length(days)),
+            (days, false) => length(days),
+        }
     }
-}
 
-/// Says for how long a value has been late: `today`, `12 days`, `2 years`.
-#[must_use]
-pub fn late_text(due_at: Timestamp, now: Timestamp, calendar: Calendar) -> String {
-    length(days_between(due_at, now, calendar))
-}
+    /// Says when something is or was due: `in 3 days`, `today`, `12 days ago`.
+    #[must_use]
+    pub fn due(&self, at: Timestamp) -> String {
+        match self.since(at) {
+            0 => "today".to_owned(),
+            days @ 1.. => format!("{} ago", length(days)),
+            days => format!("in {}", length(-days)),
+        }
+    }
 
-/// Days from one date to another, as people count them: what is said of a date agrees
-/// with the date that stands beside it, all day long.
-fn days_between(from: Timestamp, to: Timestamp, calendar: Calendar) -> i64 {
-    (calendar(to) - calendar(from)).num_days()
+    /// Says for how long something has been late: `today`, `12 days`, `2 years`.
+    #[must_use]
+    pub fn late(&self, due_at: Timestamp) -> String {
+        length(self.since(due_at))
+    }
+
+    fn since(&self, at: Timestamp) -> i64 {
+        (self.today - (self.calendar)(at)).num_days()
+    }
 }
 
 /// Days, from two years on whole years of 365 days, rounded down.
@@ -200,13 +214,13 @@ mod tests {
             (729 * 24, "729 days"),
             (730 * 24, "2 years"),
         ] {
-            assert_eq!(age_text(hours * 3_600, false, now, day), want, "{hours} h");
+            assert_eq!(Days::from(now, day).age(hours * 3_600, false), want, "{hours} h");
         }
-        assert_eq!(age_text(u64::MAX, false, now, day), "110 years", "1970 at the earliest");
-        assert_eq!(age_text(8 * 3_600, true, now, day), "unknown");
-        assert_eq!(age_text(12 * 86_400, true, now, day), "at least 12 days");
-        assert_eq!(age_text(9 * 3_600, false, now, east), "today");
-        assert_eq!(age_text(11 * 3_600, false, now, east), "1 day");
+        assert_eq!(Days::from(now, day).age(u64::MAX, false), "110 years", "1970 at the earliest");
+        assert_eq!(Days::from(now, day).age(8 * 3_600, true), "unknown");
+        assert_eq!(Days::from(now, day).age(12 * 86_400, true), "at least 12 days");
+        assert_eq!(Days::from(now, east).age(9 * 3_600, false), "today");
+        assert_eq!(Days::from(now, east).age(11 * 3_600, false), "1 day");
     }
 
     #[test]
@@ -224,12 +238,11 @@ mod tests {
             (day_at(999, 23), "1 day ago"),
             (day_at(988, 8), "12 days ago"),
         ] {
-            assert_eq!(due_text(Some(due), now, day), want, "{due}");
+            assert_eq!(Days::from(now, day).due(due), want, "{due}");
         }
-        assert_eq!(due_text(None, now, day), "");
-        assert_eq!(due_text(Some(day_at(1_000, 22)), now, east), "in 1 day", "midnight over there");
-        assert_eq!(late_text(day_at(1_000, 7), now, day), "today");
-        assert_eq!(late_text(day_at(988, 23), now, day), "12 days");
+        assert_eq!(Days::from(now, east).due(day_at(1_000, 22)), "in 1 day", "midnight over there");
+        assert_eq!(Days::from(now, day).late(day_at(1_000, 7)), "today");
+        assert_eq!(Days::from(now, day).late(day_at(988, 23)), "12 days");
     }
 
     #[test]
@@ -242,8 +255,8 @@ mod tests {
                 "today" => 0,
                 text => text.split(' ').find_map(|word| word.parse::<u64>().ok()).unwrap(),
             };
-            let age = days(age_text(now.since(set), false, now, east));
-            assert_eq!(age + days(due_text(Some(due), now, east)), interval, "after {hours} h");
+            let age = days(Days::from(now, east).age(now.since(set), false));
+            assert_eq!(age + days(Days::from(now, east).due(due)), interval, "after {hours} h");
         }
     }
 

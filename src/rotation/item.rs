@@ -6,7 +6,7 @@ use crate::crypto::Hash;
 use crate::provider::{self, Provider};
 use crate::vault::{Earlier, Exposure, PolicyFields, Rejected, Removed, Scope, Secret, SecretName, Section, Stage};
 
-use super::{Calendar, Facts, Honest, Interval, Line, Policy, State, assess, by_urgency, late_text, status};
+use super::{Calendar, Days, Facts, Honest, Interval, Line, Policy, State, assess, by_urgency, status};
 
 /// What there is to do about a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -199,7 +199,7 @@ impl Item {
             (_, State::Expired) => format!("{name} in profile {profile} expired on{}", date(self.expires_at)),
             (_, State::Exposed) => format!("{name} in profile {profile} is exposed; rotate it now"),
             (_, State::Overdue) => {
-                let late = due.map(|due| format!(" ({})", late_text(due, now, calendar))).unwrap_or_default();
+                let late = due.map(|due| format!(" ({})", Days::from(now, calendar).late(due))).unwrap_or_default();
                 format!("{name} in profile {profile} is overdue for rotation since{}{late}", date(due))
             }
             (_, State::Due) => format!("{name} in profile {profile} is due for rotation on{}", date(due)),

@@ -14,7 +14,7 @@ pub mod schedule;
 mod state;
 
 pub use assess::assess;
-pub use due::{Calendar, Line, age_text, bar, by_urgency, day, due_text, late_text, sort};
+pub use due::{Calendar, Days, Line, bar, by_urgency, day, sort};
 pub use item::{Item, Task, items};
 pub use policy::{DEFAULT_GRACE, DEFAULT_WARN_AT, Interval, OnOverdue, Policy};
 pub use state::{Facts, Honest, State, Status, ahead, effective_now, refused_from, status};

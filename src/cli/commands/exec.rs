@@ -6,7 +6,7 @@ use vault::crypto::SealedValue;
 use vault::exec::environment::Environment;
 use vault::exec::sealed_file::SealedFile;
 use vault::exec::{launch, process, program};
-use vault::rotation::{self, Honest};
+use vault::rotation::{self, Days, Honest};
 use vault::secret_value::SecretValue;
 use vault::{Earlier, Effective, PolicyFields, Secret, SecretName, Text};
 
@@ -412,7 +412,8 @@ fn warn_of_age(cx: &Context, ui: &mut Ui, opened: &Opened, late: &[Late<'_>], no
     if late.is_empty() || !cx.overdue_wanted(opened) {
         return;
     }
-    let text = |late: &Late<'_>| format!("{} ({})", late.name, rotation::late_text(late.since, now, local_day));
+    let days = Days::from(now, local_day);
+    let text = |late: &Late<'_>| format!("{} ({})", late.name, days.late(late.since));
     let list: Vec<String> = late.iter().take(3).map(text).collect();
     let more = if late.len() > 3 { format!(" and {} more", late.len() - 3) } else { String::new() };
     ui.warn(&format!(

@@ -1,5 +1,5 @@
 use vault::clock::Timestamp;
-use vault::rotation::{self, Honest, Line, State};
+use vault::rotation::{self, Days, Honest, Line, State};
 use vault::{Effective, Exposure, Scope, Secret, SecretName, provider};
 
 use crate::cli::context::{Context, Opened};
@@ -37,14 +37,15 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     }
     rows.sort_by(|a, b| rotation::by_urgency(&a.line, &b.line));
     let inherited = effective.sections().len() > 1;
+    let days = Days::from(now, local_day);
     let mut table = Table::new(&["NAME", "STATE", "AGE", "DUE", "LIFE", "PROVIDER", "SCOPE", "PROFILE"]);
     for Row { line, provider, scope } in rows {
         let tone = tone(line.state);
         table.row(vec![
             Cell::toned(Tone::Bold, line.name),
             Cell::toned(tone, line.state.to_string()),
-            Cell::new(rotation::age_text(line.age_seconds, line.at_least, now, local_day)),
-            Cell::toned(tone, rotation::due_text(line.due_at, now, local_day)),
+            Cell::new(days.age(line.age_seconds, line.at_least)),
+            Cell::toned(tone, line.due_at.map(|due| days.due(due)).unwrap_or_default()),
             Cell::toned(tone, rotation::bar(line.life_used, 8).trim_end()),
             Cell::new(provider),
             Cell::toned(Tone::Faint, scope),

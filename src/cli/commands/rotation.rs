@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use vault::clock::{Span, Timestamp};
-use vault::rotation::{self, Item, State, Task, render};
+use vault::rotation::{self, Days, Item, State, Task, render};
 use vault::store;
 
 use super::list::tone;
@@ -138,14 +138,15 @@ fn table(ui: &mut Ui, items: &[Item], now: Timestamp) {
     let mut table =
         Table::new(heading).first_out(&["ON", "POLICY", "AGE", "OWNER", "ROTATE AT", "LIFE", "PROFILE", "WHY"]);
     let several = items.iter().any(|item| item.line.profile != items[0].line.profile);
+    let days = Days::from(now, local_day);
     for item in items {
         let (line, tone) = (&item.line, tone(item.line.state));
-        let age = item.set_at.map(|_| rotation::age_text(line.age_seconds, line.at_least, now, local_day));
+        let age = item.set_at.map(|_| days.age(line.age_seconds, line.at_least));
         table.row(vec![
             Cell::toned(Tone::Bold, line.name.clone()),
             Cell::toned(tone, line.state.to_string()),
             Cell::toned(Tone::Faint, if several || line.profile != "default" { line.profile.as_str() } else { "" }),
-            Cell::toned(tone, rotation::due_text(line.due_at, now, local_day)),
+            Cell::toned(tone, line.due_at.map(|due| days.due(due)).unwrap_or_default()),
             Cell::new(line.due_at.map_or_else(String::new, |due| local_day(due).to_string())),
             Cell::toned(tone, rotation::bar(line.life_used, 8).trim_end()),
             Cell::new(why(item)),

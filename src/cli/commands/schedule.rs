@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use vault::clock::{Span, Timestamp};
 use vault::rotation::remind::{Outcome, is_time};
 use vault::rotation::schedule::{Job, PREFIX};
-use vault::rotation::{self, due_text};
+use vault::rotation::{self, Days};
 
 use super::remind;
 use crate::cli::context::{Context, Opened};
@@ -230,9 +230,9 @@ fn status(cx: &Context, ui: &mut Ui, json: bool) -> Result<(), CommandError> {
         let width = labels.chain(["installed".len()]).max().unwrap_or(0);
         let mut say = |label: &str, text: String| ui.line(&format!("{label:<width$}  {text}"));
         say("installed", words);
-        let ago = |at| match due_text(Some(at), now, local_day) {
-            _ if ahead => "ahead of the clock of this machine".to_owned(),
-            text => text,
+        let ago = |at| match ahead {
+            true => "ahead of the clock of this machine".to_owned(),
+            false => Days::from(now, local_day).due(at),
         };
         let ran = status.last_run.map(|at| format!("{} ({})", local_time(at), ago(at)));
         say("last run", ran.unwrap_or_else(|| "never".to_owned()));

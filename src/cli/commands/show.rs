@@ -1,5 +1,5 @@
 use vault::clock::Timestamp;
-use vault::rotation;
+use vault::rotation::Days;
 use vault::{SecretName, Stage, Text};
 
 use super::list::{Entry, Json, console, tone};
@@ -95,12 +95,12 @@ fn print(ui: &mut Ui, entry: &Entry, last_used: Option<Timestamp>, now: Timestam
     row("profile", line.profile.clone());
     row("version", format!("{}, set by {}", secret.version, secret.set_by));
     let since = if secret.age_at_least { "at the latest " } else { "" };
-    let age = rotation::age_text(line.age_seconds, line.at_least, now, local_day);
+    let days = Days::from(now, local_day);
+    let age = days.age(line.age_seconds, line.at_least);
     row("value since", format!("{since}{} ({age})", local_time(secret.set_at)));
     row("rotate every", policy.rotate_every.to_string());
     row("because", policy.basis.clone().unwrap_or_default());
-    let due = rotation::due_text(line.due_at, now, local_day);
-    row("due", line.due_at.map_or_else(String::new, |at| format!("{} ({due})", local_time(at))));
+    row("due", line.due_at.map_or_else(String::new, |at| format!("{} ({})", local_time(at), days.due(at))));
     row("expires", secret.expires_at.map_or_else(String::new, local_time));
     row("owner", policy.owner.clone().unwrap_or_default());
     row("provider", secret.provider.as_ref().map_or_else(String::new, ToString::to_string));
