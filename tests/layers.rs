@@ -125,6 +125,32 @@ fn programs_are_started_in_one_place() {
     assert_eq!(starting, [Path::new("cli/program.rs")]);
 }
 
+/// `==` on bytes ends at the first that differs, and so tells where that is.
+#[test]
+fn values_are_compared_in_constant_time() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&source, &mut files);
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let production = text.split("#[cfg(test)]").next().unwrap();
+        let compared = |line: &&str| {
+            let left = [".reveal() == ", ".reveal() != ", ".reveal().eq(", ".reveal().cmp("];
+            let mut right = line.split("= ").skip(1).filter_map(|rest| rest.split(' ').next());
+            let is_test = line.contains(" == ") || line.contains(" != ");
+            left.iter().any(|by| line.contains(by)) || is_test && right.any(|word| word.contains(".reveal()"))
+        };
+        let is_test = file.file_name().unwrap() == "tests.rs";
+        let line = production.lines().find(|line| !is_test && compared(line));
+        assert_eq!(line, None, "{} compares a value; see `SecretValue::same_as`", file.display());
+        if file.ends_with("src/secret_value.rs") {
+            assert!(production.contains(".ct_eq("));
+            let code = production.lines().filter(|line| !line.trim_start().starts_with("//"));
+            assert!(!code.clone().any(|line| line.contains("PartialEq")), "values have no `==`");
+        }
+    }
+}
+
 #[test]
 fn the_table_itself_has_no_cycles() {
     for (position, (module, uses)) in LAYERS.iter().enumerate() {
