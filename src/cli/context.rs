@@ -180,8 +180,11 @@ impl Context {
             let bytes = read_vault(&path)?;
             return self.open_bytes(ui, path, bytes);
         };
-        let ranges =
-            known.memory.part(profile).and_then(|part| store::read_ranges(&path, part.size, &part.ranges).ok()?);
+        let ranges = if known.memory.knows_parts() {
+            store::read_ranges(&path, |size| known.memory.part(profile, size)).ok().flatten()
+        } else {
+            None
+        };
         let part = ranges.and_then(|ranges| Vault::read_part(ranges, known.memory.verified()));
         match part.filter(|vault| vault.id() == known.id) {
             Some(vault) => Ok(self.opened(path, vault, known)),

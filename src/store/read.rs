@@ -23,16 +23,16 @@ pub fn read(path: &Path, max: u64) -> Result<Vec<u8>, Error> {
     Ok(std::mem::take(&mut *bytes))
 }
 
-/// Reads ranges of a regular file of exactly `size` bytes, one behind the other: `None` if it
-/// has more or fewer, or changes its length meanwhile.
+/// Reads ranges of a regular file, one behind the other: those that `wanted` names for its
+/// length in bytes. `None` if it names none, or the file becomes shorter meanwhile.
 ///
 /// # Errors
 /// As [`read`], but for the bound.
-pub fn read_ranges(path: &Path, size: u64, ranges: &[Range<u64>]) -> Result<Option<Vec<u8>>, Error> {
+pub fn read_ranges(path: &Path, wanted: impl FnOnce(u64) -> Option<Vec<Range<u64>>>) -> Result<Option<Vec<u8>>, Error> {
     let (fd, stat) = open_regular(path, OFlags::RDONLY)?;
+    let Some(ranges) = u64::try_from(stat.st_size).ok().and_then(wanted) else { return Ok(None) };
     let total = ranges.iter().try_fold(0u64, |sum, range| sum.checked_add(range.end.checked_sub(range.start)?));
-    let total = total.and_then(|total| usize::try_from(total).ok());
-    let Some(total) = total.filter(|_| u64::try_from(stat.st_size).ok() == Some(size)) else { return Ok(None) };
+    let Some(total) = total.and_then(|total| usize::try_from(total).ok()) else { return Ok(None) };
     let mut bytes = vec![0; total];
     let mut room = bytes.as_mut_slice();
     for range in ranges {

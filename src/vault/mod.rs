@@ -35,7 +35,6 @@ pub use effective::Effective;
 pub use error::{Error, Kind, Rejected};
 pub use founding::{Founder, found};
 pub use name::{DeviceName, MemberName, NameError, ProfileName, ProviderName, SecretName};
-pub use part::Part;
 pub use pin::{Error as PinError, Memory, Standing, Warning};
 pub use profile::{Profile, Section};
 pub use secret::{Earlier, Exposure, OnOverdue, Pending, PolicyFields, Removed, RotateEvery, Scope, Secret, Stage};
@@ -82,8 +81,8 @@ impl Vault {
         Ok(vault)
     }
 
-    /// Accepts the ranges of a file that [`Memory::part`] named, in order, as a vault file that
-    /// has some of its profiles. `None` for anything that does not hold: the whole file says why.
+    /// Accepts the ranges of a file that [`Memory::part`] names, one behind the other, as a vault
+    /// file that has some of its profiles. `None` for anything that does not hold: the whole file says why.
     #[must_use]
     pub fn read_part(ranges: Vec<u8>, verified: &[Hash]) -> Option<Self> {
         Self::read_sections(part::file(ranges)?, verified).ok()

@@ -29,14 +29,6 @@ pub(super) struct Parts {
     profiles: BTreeMap<ProfileName, Vec<(u64, u64)>>,
 }
 
-/// Ranges of a file to read for a profile, in order.
-pub struct Part {
-    /// The length that the file must have, in bytes.
-    pub size: u64,
-    /// From the first byte to the one behind the last.
-    pub ranges: Vec<Range<u64>>,
-}
-
 impl Parts {
     /// Of a file read as a whole; `None` where nothing is worth leaving out.
     pub(super) fn of(vault: &Vault) -> Option<Self> {
@@ -56,15 +48,24 @@ impl Parts {
         (!profiles.is_empty()).then_some(Self { size, team_end, profiles })
     }
 
-    /// What to read for a profile.
-    pub(super) fn part(&self, profile: &ProfileName) -> Option<Part> {
+    /// True if both are of files of one length.
+    pub(super) fn is_as_long(&self, other: &Self) -> bool {
+        self.size == other.size
+    }
+
+    /// What to read for a profile, from the first byte to the one behind the last, of a file
+    /// that is as long as this one was.
+    pub(super) fn ranges(&self, profile: &ProfileName, size: u64) -> Option<Vec<Range<u64>>> {
+        if size != self.size || size > MAX_FILE {
+            return None;
+        }
         // Each section with the empty line before it, and last what is behind the team log.
         let sections = self.profiles.get(profile)?.iter().map(|(start, end)| start.saturating_sub(1)..*end);
         let behind = self.team_end..self.team_end.checked_add(NEXT.len() as u64)?;
         let ranges: Vec<Range<u64>> = std::iter::once(0..self.team_end).chain(sections).chain([behind]).collect();
         // The memory is this user's own; a damaged one is no reason to reserve memory without bound.
-        let fits = |range: &Range<u64>| range.start < range.end && range.end <= self.size;
-        (self.size <= MAX_FILE && ranges.iter().all(fits)).then_some(Part { size: self.size, ranges })
+        let fits = |range: &Range<u64>| range.start < range.end && range.end <= size;
+        ranges.iter().all(fits).then_some(ranges)
     }
 }
 

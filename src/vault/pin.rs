@@ -3,6 +3,7 @@
 //! Signatures say who wrote a file; only memory can say that it is an older one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::store;
 
 use super::Vault;
 use super::name::{DeviceName, MemberName, ProfileName};
-use super::part::{Part, Parts};
+use super::part::Parts;
 use super::profile::Section;
 use super::signature::Counts;
 use super::team::Team;
@@ -24,6 +25,8 @@ const MAX_FILE: u64 = 16 << 20;
 const MAX_WRITES: u64 = 1 << 32;
 /// Warnings remembered, so that each is given once.
 const MAX_WARNED: usize = 64;
+/// Versions of a large file whose sections are remembered.
+const MAX_PARTS: usize = 4;
 
 /// Why the memory of a vault speaks against a file.
 #[derive(Debug, thiserror::Error)]
@@ -184,9 +187,10 @@ pub struct Memory {
     /// The device this installation last acted as, so that refusals go into its log.
     #[serde(default)]
     device: Option<DeviceName>,
-    /// Where the sections of a large file were.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    parts: Option<Parts>,
+    /// Where the sections of a large file were: of its latest versions, as two worktrees have
+    /// two and are used in turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<Parts>,
 }
 
 /// Profiles that the same devices may write: in most teams that is one list, or a few,
@@ -222,7 +226,7 @@ impl Memory {
             warned: Vec::new(),
             adopted: BTreeSet::new(),
             device: None,
-            parts: None,
+            parts: Vec::new(),
         }
     }
 
@@ -250,10 +254,17 @@ impl Memory {
         &self.chain
     }
 
-    /// What to read of the file for a profile, where most of it is about others.
+    /// True if there is a file that may be read in part.
     #[must_use]
-    pub fn part(&self, profile: &ProfileName) -> Option<Part> {
-        self.parts.as_ref()?.part(profile)
+    pub fn knows_parts(&self) -> bool {
+        !self.parts.is_empty()
+    }
+
+    /// What to read for a profile of a file of `size` bytes, in order, where most of it is
+    /// about others.
+    #[must_use]
+    pub fn part(&self, profile: &ProfileName, size: u64) -> Option<Vec<Range<u64>>> {
+        self.parts.iter().find_map(|parts| parts.ranges(profile, size))
     }
 
     /// The device this installation last acted as.
@@ -440,8 +451,10 @@ impl Memory {
                 self.see(section);
             }
         }
-        if !vault.is_part() {
-            self.parts = Parts::of(vault);
+        if let Some(parts) = Parts::of(vault).filter(|parts| !vault.is_part() && !self.parts.contains(parts)) {
+            self.parts.retain(|known| !known.is_as_long(&parts));
+            self.parts.insert(0, parts);
+            self.parts.truncate(MAX_PARTS);
         }
         for mark in marks {
             if self.warned.len() == MAX_WARNED {

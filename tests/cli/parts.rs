@@ -99,6 +99,24 @@ fn a_file_that_moved_on_is_read_anew() {
 }
 
 #[test]
+fn two_worktrees_in_turn_write_nothing() {
+    let world = world();
+    let old = world.bytes();
+    world.run(["set", "LARGE", "-", "--raw", "-p", "prod"]).stdin(vec![b'y'; 110_000]).output().ok();
+    let new = world.bytes();
+    for bytes in [&old, &new] {
+        world.put(bytes);
+        run(&world).prints("of dev of base\n");
+    }
+    let before = read(&trust_file(&world));
+    for bytes in [&old, &new, &old] {
+        world.put(bytes);
+        run(&world).prints("of dev of base\n");
+        assert!(read(&trust_file(&world)) == before);
+    }
+}
+
+#[test]
 fn what_is_missing_is_said_of_the_whole_file() {
     let world = world();
     world.vault(["exec", "-p", "dev", "--only", "TAKE", "--", "true"]).fails_with(125, "no secret TAKE");
