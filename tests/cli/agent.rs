@@ -378,6 +378,14 @@ fn a_program_that_was_given_a_secret_gets_no_more_from_it() {
         "vault profile add more",
         "vault identity show --open",
         "vault member add eve --new-identity",
+        "vault member remove alice --device alice-laptop",
+        "vault recovery new --recovery-file code",
+        "vault identity rotate --recovery-file code",
+        "vault identity seal --passphrase-file words",
+        "vault identity move file:/nonexistent/identity",
+        "vault unlock",
+        "vault unlock --profile prod",
+        "vault set P --generate -p prod",
     ] {
         let output = run(script);
         assert_ne!(output.status, 0, "{script}");

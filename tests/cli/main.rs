@@ -16,6 +16,7 @@ mod copy;
 #[cfg(feature = "os-keyring")]
 mod desktop;
 mod doctor;
+mod dry_run;
 mod edit;
 mod edit_terminal;
 mod exec;
