@@ -174,4 +174,9 @@ fn a_value_set_by_a_clock_far_ahead_is_never_fresh() {
     at(&project, "2026-06-02T12:00:00Z", &["set", "AHEAD", "-"], "another");
     at(&project, "2026-06-02T12:00:00Z", &["set", "KEY", "-"], "another");
     assert_eq!(states("2026-06-02T12:00:00Z"), ("KEY fresh, AHEAD fresh".to_owned(), String::new()));
+    // So does the date alone, of a value that stays.
+    at(&project, "2076-01-01T12:00:00Z", &["set", "AHEAD", "-"], "a third");
+    assert_eq!(states("2026-06-02T12:00:00Z").0, "KEY overdue, AHEAD due");
+    at(&project, "2026-06-02T12:00:00Z", &["set", "AHEAD", "--created", "2026-06-02"], "");
+    assert_eq!(states("2026-06-02T12:00:00Z"), ("KEY fresh, AHEAD fresh".to_owned(), String::new()));
 }
