@@ -336,7 +336,10 @@ impl Context {
         let otherwise = match self.identity(ui, opened, in_hand) {
             Ok(identity) => match opened.vault.team().device_of(&identity.recipient()) {
                 Some(device) => return Ok((identity, device)),
-                None => vault::Error::NotAMember.into(),
+                None => match opened.vault.team().former_device_of(&identity.recipient()) {
+                    Some(device) => vault::Error::Former(device.clone()).into(),
+                    None => vault::Error::NotAMember.into(),
+                },
             },
             Err(CommandError::Identity(vault::identity::Error::NoDevice { .. })) => vault::Error::NotAMember.into(),
             Err(CommandError::Identity(vault::identity::Error::None { .. }))

@@ -226,7 +226,7 @@ impl CommandError {
             Self::Vault(vault::Error::Rejected(rejected)) => rejected.kind.word(),
             Self::Vault(vault::Error::NoProfile(_)) | Self::NoProfile { .. } => "no-profile",
             Self::Vault(vault::Error::NoSecret { .. }) | Self::NoSecret { .. } => "no-secret",
-            Self::Vault(vault::Error::NotAMember) => "not-a-member",
+            Self::Vault(vault::Error::NotAMember | vault::Error::Former(_)) => "not-a-member",
             Self::Vault(vault::Error::NoGrant { .. }) => "no-grant",
             Self::Vault(vault::Error::NoWrite { .. }) => "no-write",
             Self::Vault(vault::Error::NotAdmin(_)) => "not-admin",
@@ -319,7 +319,7 @@ impl CommandError {
             | Self::NoLogs { .. }
             | Self::Audit(audit::Error::Empty)
             | Self::Config(config::Error::NotFound { .. }) => Exit::Missing,
-            Self::Vault(V::NotAMember | V::NoGrant { .. } | V::Unlock(_) | V::NeedsIdentity)
+            Self::Vault(V::NotAMember | V::Former(_) | V::NoGrant { .. } | V::Unlock(_) | V::NeedsIdentity)
             | Self::Identity(_)
             | Self::NothingKept(_)
             | Self::WrongCode => Exit::Locked,

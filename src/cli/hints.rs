@@ -100,6 +100,9 @@ impl CommandError {
             Self::Rotator(_) => "docs/rotation.md, section 4, says what a rotator prints".into(),
             Self::Vault(V::Rejected(rejected)) => return hint_for(rejected.kind).map(Cow::Borrowed),
             Self::Vault(V::NotAMember) => "type `vault join`, and send what it prints to an admin of the vault".into(),
+            Self::Vault(V::Former(_)) => {
+                "ask an admin; to come back, move the old identity away (`vault identity where`) and type `vault join`: a key that left is never let in again".into()
+            }
             Self::Vault(V::NoMember(_) | V::NoDevice(_)) => "`vault member list` shows who there is".into(),
             Self::Vault(V::AdminHasAll(_)) => "take the role first: `vault member revoke NAME --admin`".into(),
             Self::ProfileNotEmpty(_) => "pass `--force` if that is meant".into(),

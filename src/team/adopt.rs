@@ -177,7 +177,7 @@ impl Sides<'_> {
         let mut exposed: BTreeMap<ProfileName, Vec<Exposure>> = BTreeMap::new();
         let mut mark = |who: &str, reads: &dyn Fn(&ProfileName) -> bool| {
             for profile in here.profiles().keys().filter(|profile| reads(profile)) {
-                exposed.entry(profile.clone()).or_default().extend(known_to(who, "removed from the vault", self.now));
+                exposed.entry(profile.clone()).or_default().extend(known_to(who, "left the team", self.now));
             }
         };
         for member in &members {

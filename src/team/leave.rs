@@ -40,7 +40,7 @@ pub struct Removal {
 /// [`Error::NotAdmin`], [`Error::NoMember`], [`Error::NoDevice`], and
 /// [`Error::Rejected`] for the last admin.
 pub fn remove(tx: &mut Transaction, leaving: &Leaving, signer: &Signer<'_>, now: Timestamp) -> Result<Removal, Error> {
-    leave(tx, leaving, Some("removed from the vault"), signer, now)
+    leave(tx, leaving, Some("left the team"), signer, now)
 }
 
 /// Puts a new device of the same member in the place of one, which leaves in the same

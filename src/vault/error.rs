@@ -209,6 +209,9 @@ pub enum Error {
     /// This identity is no active device of the vault.
     #[error("this identity belongs to no device of the vault")]
     NotAMember,
+    /// This identity was one of the vault until its device was removed.
+    #[error("this identity belongs to no device of the vault any more: {0} was removed")]
+    Former(DeviceName),
     /// A device is sealed once.
     #[error("the vault file carries the identity of {0} sealed already")]
     Sealed(DeviceName),

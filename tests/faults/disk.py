@@ -393,6 +393,59 @@ def links(bench: Bench) -> None:
             assert victim.read_bytes() == b"precious" and not other.exists(), f"init: {name}: a {kind} link was followed"
 
 
+def link(kind: str, place: Path, victim: Path, other: Path) -> None:
+    """A link at `place`: to `victim`, or to `other`, which is not there."""
+    victim.write_bytes(b"precious")
+    place.unlink(missing_ok=True)
+    if kind == "hard":
+        os.link(victim, place)
+    else:
+        place.symlink_to(victim if kind == "symbolic" else other)
+
+
+def links_where_files_are_made(bench: Bench) -> None:
+    """Row 13: links where codes, words and identities are to be put, and where the agent has its socket."""
+    bench.init("--recovery-file", str(bench.home / "code"))
+    bench.set("TOKEN", b"value")
+    victim, other, made = bench.root / "tmp/victim", bench.root / "tmp/other", bench.home / "made"
+    commands = [
+        ["recovery", "new", "--recovery-file", made], ["identity", "seal", "--passphrase-file", made],
+        ["identity", "new", "--identity-file", made], ["identity", "move", f"file:{made}"],
+        ["identity", "rotate", "--recovery-file", made],
+        ["init", "--member", "alice", "--device", "laptop", "--recovery-file", made],
+        ["init", "--member", "alice", "--device", "laptop", "--identity-file", made],
+    ]
+    elsewhere = bench.root / "tmp/elsewhere"
+    for command in commands:
+        for kind in ("symbolic", "hard", "dangling"):
+            link(kind, made, victim, other)
+            shutil.rmtree(elsewhere, ignore_errors=True)
+            elsewhere.mkdir()
+            what, before = f"{command[:2]}: a {kind} link", bench.file.read_bytes()
+            bench.refused(*map(str, command), cwd=elsewhere if command[0] == "init" else None)
+            assert victim.read_bytes() == b"precious" and not other.exists(), f"{what} was followed"
+            assert made.is_symlink() or made.samefile(victim), f"{what} was replaced"
+            assert bench.file.read_bytes() == before and not (elsewhere / "vault.toml").exists(), f"{what}: changed all the same"
+            assert bench.get("TOKEN") == b"value", what
+    # The directory of the agent, and its socket.
+    agent, theirs = bench.root / "run/vault", bench.root / "tmp/theirs"
+    theirs.mkdir(mode=0o700)
+    agent.symlink_to(theirs)
+    bench.refused("unlock", "--for", "60s")
+    assert not any(theirs.iterdir()), "the agent was put where a link leads to"
+    agent.unlink()
+    agent.mkdir(mode=0o700)
+    for name in ("agent.sock", "time-is-up"):
+        for kind in ("symbolic", "hard", "dangling"):
+            link(kind, agent / name, victim, other)
+            done = bench.run("unlock", "--for", "60s")
+            assert b"panicked" not in done.stderr, text(done)
+            assert bench.get("TOKEN") == b"value", f"{name}: a {kind} link"
+            bench.run("lock")
+            assert victim.read_bytes() == b"precious" and not other.exists(), f"{name}: a {kind} link was followed"
+            (agent / name).unlink(missing_ok=True)
+
+
 def permissions(bench: Bench) -> None:
     """Row 14: private from `open` on whatever the umask; a wide identity is refused."""
     needs("strace")
@@ -447,6 +500,7 @@ def permissions(bench: Bench) -> None:
 
 
 CHECKS = [order_of_every_change, order_of_every_sweep, order_of_records, full_disk_under_the_vault, full_ext4_under_the_vault,
-          full_disk_under_the_log, file_size_limit, torn_record, links, permissions]
+          full_disk_under_the_log, file_size_limit, torn_record, links,
+          links_where_files_are_made, permissions]
 # As uid 65534: for root a read-only directory is none.
 ORDINARY = [read_only_project, read_only_mount, read_only_state, read_only_state_mount]

@@ -74,8 +74,11 @@ fn a_member_leaves_in_one_write_and_the_worklist_is_complete() {
 
     alice.push("bob left");
     bob.pull();
-    bob.value("dev", "FIRST").fails(4, "belongs to no device");
+    bob.value("dev", "FIRST").fails(4, "belongs to no device of the vault any more: bob-laptop was removed");
     bob.refused_with(&["-p", "dev", "set", "X", "-"], "x", &[], 4, "belongs to no device");
+    // A key that left is never let in again, so there is nothing to ask for with it.
+    let again = ["join", "--member", "robert", "--device", "robert-laptop"];
+    bob.refused(&again, 4, "any more: bob-laptop was removed").says("move the old identity away");
 }
 
 #[test]
@@ -341,6 +344,17 @@ fn the_logs_at_hand_say_what_was_read_and_take_nothing_off_the_list() {
         ("stage", "SECOND", 0, false, true),
     ];
     assert_eq!(found, want);
+    // The same for people.
+    alice.push("bob left");
+    let carol = world.member(&alice, "carol", &["--read", "dev"]);
+    carol.vault(&["config", "audit_dir", logs.to_str().unwrap()]).ok();
+    carol.value("dev", "FIRST").ok();
+    let shown = alice.vault(&["member", "remove", "carol"]).ok().stdout;
+    let read = shown.lines().find(|line| line.contains("FIRST")).unwrap();
+    let (_, date) = read.split_once("read 1 time, last on 20").unwrap();
+    assert_eq!(date.trim_end().len(), "26-11-22".len(), "{read}");
+    let unread = shown.lines().find(|line| line.contains("SECOND")).unwrap();
+    assert!(unread.contains("no read recorded in the logs at hand"), "{unread}");
 }
 
 #[test]

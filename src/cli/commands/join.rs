@@ -53,6 +53,10 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         ui.note(&format!("this machine is {device} in this vault already; nothing to ask for"));
         return Ok(());
     }
+    // Nor would a request with a key that left be approved.
+    if let Some(device) = team.former_device_of(&identity.key.recipient()) {
+        return Err(vault::Error::Former(device.clone()).into());
+    }
     check_names()?;
     let request = Request::new(opened.vault.id(), member, device.clone(), &identity.key);
     ui.note(&format!("identity: {} ({})", identity.place, if identity.made { "new" } else { "as it was" }));

@@ -165,7 +165,8 @@ fn values(
     let actor = match cx.actor(ui, opened) {
         Ok(actor) => actor,
         Err(
-            CommandError::Identity(vault::identity::Error::None { .. }) | CommandError::Vault(vault::Error::NotAMember),
+            CommandError::Identity(vault::identity::Error::None { .. })
+            | CommandError::Vault(vault::Error::NotAMember | vault::Error::Former(_)),
         ) => {
             return Ok(None);
         }

@@ -149,6 +149,12 @@ impl Team {
         found.map(|(name, _)| name.clone())
     }
 
+    /// The device with this recipient that was removed.
+    #[must_use]
+    pub fn former_device_of(&self, recipient: &Recipient) -> Option<&DeviceName> {
+        self.devices.iter().find(|(_, device)| !device.active && device.recipient == *recipient).map(|(name, _)| name)
+    }
+
     /// Everyone who holds a grant of the profile, in order of names.
     pub fn readers<'a>(&'a self, profile: &ProfileName) -> impl Iterator<Item = (&'a DeviceName, &'a Recipient)> {
         let may =

@@ -175,7 +175,10 @@ pub(crate) fn print_worklist(ui: &mut Ui, report: &Report) {
     let mut table = Table::new(&["PROFILE", "NAME", "WHAT THE LOGS AT HAND SHOW"]);
     for item in &report.worklist {
         let shown = match item.last_read {
-            Some(last) => format!("read {} times, last on {}", item.reads, last.to_utc().format("%Y-%m-%d")),
+            Some(last) => {
+                let times = if item.reads == 1 { "time" } else { "times" };
+                format!("read {} {times}, last on {}", item.reads, last.to_utc().format("%Y-%m-%d"))
+            }
             None if item.log_known => "no read recorded in the logs at hand".to_owned(),
             None => "no log from their devices".to_owned(),
         };
