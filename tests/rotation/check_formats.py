@@ -1,5 +1,5 @@
 """Reads the due list's formats with parsers that are not ours, and prints what
-they found as JSON. Usage: check_formats.py sarif|ics|prometheus FILE"""
+they found as JSON. Usage: check_formats.py sarif|ics|prometheus|github FILE"""
 
 import importlib.resources
 import json
@@ -39,4 +39,20 @@ elif kind == "prometheus":
     for family in text_string_to_metric_families(text):
         assert family.type == "gauge" and family.documentation
         found += [[s.name, s.labels, s.value] for s in family.samples]
+elif kind == "github":
+    import re
+
+    from actions_toolkit.command import Command
+
+    # Actions write annotations, and the runner alone reads them: what is undone here has to be
+    # written in the same way by a toolkit for actions.
+    def undone(escaped):
+        return re.sub("%(25|0D|0A|3A|2C)", lambda code: chr(int(code[1], 16)), escaped)
+
+    found = []
+    for line in text.splitlines():
+        level, properties, message = re.fullmatch("::(error|warning) ([^:]*)::(.*)", line).groups()
+        properties = {name: undone(value) for name, value in (each.split("=", 1) for each in properties.split(","))}
+        assert str(Command(level, properties, undone(message))) == line, line
+        found.append([level, properties["file"], int(properties["line"]), properties["title"], undone(message)])
 print(json.dumps(found))

