@@ -145,6 +145,35 @@ fn two_conflicts_are_settled_one_by_one_and_written_once() {
 }
 
 #[test]
+fn nothing_is_written_into_a_merge_that_stopped() {
+    let (_world, _, bob) = diverged(|alice| alice.set("SHARED", "1"), |bob| bob.set("SHARED", "2"));
+    conflict(&bob, &["merge", "-q", "origin/main"]);
+    let before = bob.bytes();
+    for words in [&["set", "NEW", "-"][..], &["rm", "SHARED"], &["profile", "add", "dev"], &["set", "NEW", "-", "-n"]] {
+        let refused = bob.try_vault(words, b"v");
+        assert_eq!(refused.status.code(), Some(7), "{words:?}: {}", text(&refused.stderr));
+        assert!(text(&refused.stderr).contains("is in a merge that stopped"), "{}", text(&refused.stderr));
+    }
+    assert_eq!(bob.bytes(), before);
+    // Reading works, and with the last conflict settled writing does, whatever git was told so far.
+    assert_eq!(bob.get("SHARED"), "2");
+    bob.vault(&["git", "resolve", "SHARED", "--theirs"]);
+    bob.set("NEW", "n");
+    bob.commit("merged");
+    assert_eq!((bob.get("SHARED"), bob.get("NEW")), ("1".into(), "n".into()));
+    // The same where a stash comes back.
+    bob.set("NEW", "of the stash");
+    bob.git(&["stash", "-q"]);
+    bob.set("NEW", "of the branch");
+    bob.commit("new");
+    conflict(&bob, &["stash", "pop"]);
+    assert_eq!(bob.try_vault(&["set", "NEW", "-"], b"v").status.code(), Some(7));
+    bob.vault(&["git", "resolve", "NEW", "--ours"]);
+    bob.commit("popped");
+    bob.verify();
+}
+
+#[test]
 fn delete_against_change_is_a_conflict_both_ways() {
     for (choice, there) in [("--ours", false), ("--theirs", true)] {
         let (_world, _, bob) = diverged(

@@ -52,6 +52,8 @@ pub(crate) enum CommandError {
     NothingToSettle,
     #[error("{0} is in no conflict, or it is settled already")]
     NoSuchConflict(String),
+    #[error("nothing was changed: {} is in a merge that stopped, and what it lacks of the other side would be lost", path.display())]
+    Unsettled { path: PathBuf },
     #[error("{} was changed since the merge stopped", path.display())]
     ChangedSince { path: PathBuf },
 
@@ -341,7 +343,10 @@ impl CommandError {
             | Self::Audit(audit::Error::Tampered { .. } | audit::Error::Checkpoint) => Exit::Untrusted,
             Self::Merge(MergeError::Side { .. } | MergeError::Unrelated | MergeError::Behind(_)) => Exit::Untrusted,
             Self::NothingToSettle | Self::NoSuchConflict(_) | Self::NoClone(_) => Exit::Missing,
-            Self::Merge(MergeError::Team { .. }) | Self::ChangedSince { .. } | Self::Git(_) => Exit::Conflict,
+            Self::Merge(MergeError::Team { .. })
+            | Self::Unsettled { .. }
+            | Self::ChangedSince { .. }
+            | Self::Git(_) => Exit::Conflict,
             Self::Vault(
                 V::NoWrite { .. } | V::NotAdmin(_) | V::NotAdminOnBoth(_) | V::NotAllowed(_) | V::Unfit { .. },
             )

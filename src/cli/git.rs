@@ -155,6 +155,24 @@ pub(crate) fn private_path(directory: &Path, name: &str) -> Option<PathBuf> {
     Some(directory.join(OsStr::from_bytes(path)))
 }
 
+/// What git leaves in its directory while something goes on; and where other worktrees have theirs.
+const UNDER_WAY: [&str; 7] =
+    ["MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "AUTO_MERGE", "rebase-merge", "rebase-apply", "worktrees"];
+
+/// True if a merge of the file stopped, and what is there is still one of its sides.
+pub(crate) fn is_unsettled(path: &Path, there: &[u8]) -> bool {
+    let Ok(place) = Place::of(path) else { return false };
+    let (Some(clone), Some(directory), Some(name)) = (&place.git, place.path.parent(), place.path.file_name()) else {
+        return false;
+    };
+    // Git is not asked where nothing goes on.
+    if !UNDER_WAY.iter().any(|mark| clone.common_dir.join(mark).exists()) {
+        return false;
+    }
+    let sides = library::unmerged(&runner(directory), name);
+    sides.is_ok_and(|sides| sides.is_some_and(|sides| there == sides.ours || there == sides.theirs))
+}
+
 /// What was set up in a clone.
 pub(crate) struct Installed {
     /// The settings of the clone were changed.

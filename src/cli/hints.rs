@@ -182,6 +182,9 @@ impl CommandError {
                 "only sides that verify are merged; find out who changed that branch".into()
             }
             Self::Git(vault::git::Error::Removed) => "`git rm` the file, or check out the side that has it".into(),
+            Self::Unsettled { .. } => {
+                "settle it first: `vault git repair` merges again and says what clashes, `vault git resolve` says what it is to be".into()
+            }
             Self::ChangedSince { .. } => {
                 "`git checkout --merge vault.toml` puts the conflict back; then make the change again".into()
             }

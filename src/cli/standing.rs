@@ -10,8 +10,9 @@ use super::error::CommandError;
 use super::git;
 use super::ui::Ui;
 
-/// A file that is behind what was seen may be read; nothing is sealed or signed on top
-/// of it. Unless what it lacks is on another branch of this clone: people work on several.
+/// Nothing is written into one side of a merge that stopped: git would take it for the
+/// whole. A file that is behind what was seen may be read; nothing is sealed or signed on
+/// top of it. Unless what it lacks is on another branch of this clone: people work on several.
 ///
 /// The team log is never excepted: on an older one, values could be sealed for somebody
 /// who was removed since.
@@ -23,6 +24,9 @@ pub(super) fn check(
     sections: &[Section<'_>],
     memory: &Memory,
 ) -> Result<BTreeSet<String>, CommandError> {
+    if git::is_unsettled(path, vault.bytes()) {
+        return Err(CommandError::Unsettled { path: path.to_path_buf() });
+    }
     let standing = memory.compare(vault, &sections.iter().collect::<Vec<_>>()).map_err(vault::Error::from)?;
     let mut branches = BTreeSet::new();
     for warning in standing.warnings {
