@@ -160,7 +160,10 @@ fn two_rekeys_are_one_more_and_every_value_opens() {
                 bob.set("OF_BOB", "b");
             },
         );
-        bob.vault(&["git", "resolve", "@team", side]);
+        let said = bob.vault_in(&[], &["git", "resolve", "@team", side], b"");
+        let (kept, other) = if side == "--ours" { ("ours", "theirs") } else { ("theirs", "ours") };
+        let nothing = format!("team: kept {kept}; nothing of {other} had to be made again");
+        assert!(text(&said.stderr).contains(&nothing), "{}", text(&said.stderr));
         assert_eq!(
             (bob.get("OF_ALICE"), bob.get("OF_BOB"), bob.get("SHARED")),
             ("a".into(), "b".into(), "first".into())

@@ -65,17 +65,19 @@ pub(super) fn show_team(ui: &mut Ui, error: &MergeError) {
 
 /// What became of the team log that was not kept.
 pub(super) fn show_adopted(ui: &mut Ui, side: Side, adopted: &Adopted) {
-    ui.note(&format!("team: kept {side}; made again of {}:", side.other()));
-    let mut somebody_left = false;
-    for action in &adopted.made {
-        if let Action::Adopt { members, devices, .. } = action {
-            if members.is_empty() && devices.is_empty() {
-                continue;
-            }
-            somebody_left = true;
-        }
+    // That a head was adopted says nothing to a person, unless somebody left with it.
+    let is_bare = |action: &Action| matches!(action, Action::Adopt { members, devices, .. } if members.is_empty() && devices.is_empty());
+    let made: Vec<&Action> = adopted.made.iter().filter(|action| !is_bare(action)).collect();
+    let other = side.other();
+    if made.is_empty() {
+        ui.note(&format!("team: kept {side}; nothing of {other} had to be made again"));
+    } else {
+        ui.note(&format!("team: kept {side}; made again of {other}:"));
+    }
+    for action in &made {
         ui.note(&format!("  {}", describe_change(action)));
     }
+    let somebody_left = made.iter().any(|action| matches!(action, Action::Adopt { .. }));
     for (action, why) in &adopted.left {
         ui.warn(&format!("not made again: {} ({why})", describe_change(action)));
     }

@@ -40,7 +40,14 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         None => match vault::git::repair(&run, &name, &accepts)? {
             Repair::Merge(sources) => sources,
             Repair::Committed(bytes) => {
-                return restore(cx, ui, args, &path, &bytes, "the last commit; the working tree was changed by hand");
+                return restore(
+                    cx,
+                    ui,
+                    args,
+                    &path,
+                    &bytes,
+                    "in the last commit; the working tree was changed by hand",
+                );
             }
             Repair::Edited { commit, before } => {
                 let from = format!("before commit {}, which changed it by hand", &commit[..commit.len().min(12)]);
@@ -85,7 +92,7 @@ fn restore(
     bytes: &[u8],
     from: &str,
 ) -> Result<(), CommandError> {
-    ui.note(&format!("{} verifies as it was in {from}", shown(path)));
+    ui.note(&format!("{} verifies as it was {from}", shown(path)));
     if args.dry_run {
         ui.note("would put that back, once a person says so");
         return Ok(());
