@@ -60,6 +60,9 @@ pub enum Error {
     /// A recipient of a kind that this build cannot wrap to.
     #[error("this build cannot encrypt to that kind of recipient")]
     UnsupportedRecipient,
+    /// A private key of ssh of another kind.
+    #[error("of the keys of ssh only those of the kind ssh-ed25519 can read a vault")]
+    KindOfSsh,
 }
 
 /// `LP(parts…)`: every part behind its length as 64 bits little-endian.

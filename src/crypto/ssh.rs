@@ -28,12 +28,12 @@ impl SshKey {
     /// Reads what `ssh-keygen` writes.
     ///
     /// # Errors
-    /// [`Error::Malformed`]; [`Error::UnsupportedRecipient`] for keys of another kind.
+    /// [`Error::Malformed`]; [`Error::KindOfSsh`].
     pub fn parse(text: &[u8]) -> Result<Self, Error> {
         let identity = Identity::from_buffer(text, None).map_err(|_| MALFORMED)?;
-        let recipient = age::ssh::Recipient::try_from(identity.clone()).map_err(|_| Error::UnsupportedRecipient)?;
+        let recipient = age::ssh::Recipient::try_from(identity.clone()).map_err(|_| Error::KindOfSsh)?;
         // The kinds that can be written in a vault file.
-        let recipient = recipient.to_string().parse().map_err(|_| Error::UnsupportedRecipient)?;
+        let recipient = recipient.to_string().parse().map_err(|_| Error::KindOfSsh)?;
         Ok(Self { identity, recipient })
     }
 
@@ -115,6 +115,8 @@ mod tests {
         for text in [&b""[..], b"-----BEGIN OPENSSH PRIVATE KEY-----\n", &PLAIN[..200]] {
             assert_eq!(SshKey::parse(text).unwrap_err(), MALFORMED);
         }
+        let other = include_bytes!("../../tests/vectors/keys/ssh-ecdsa");
+        assert_eq!(SshKey::parse(other).unwrap_err(), Error::KindOfSsh);
         // Well-formed, and no point of the curve.
         let mut blob = [b"\0\0\0\x0bssh-ed25519\0\0\0\x20".as_slice(), &[0; 32]].concat();
         blob[19] = 2;
