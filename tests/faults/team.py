@@ -68,7 +68,9 @@ def scenarios(vault: str) -> list[Scenario]:
         return f"printf {value} | '{vault}' set OLD -"
 
     def in_clone(name: str, command: list[str], setup: list[list[str]]) -> Scenario:
-        again = ["sh", "-c", f"'{vault}' verify >/dev/null && '{vault}' set OTHER - || {{ \"$@\" && '{vault}' set OTHER -; }}", "sh"]
+        # A merge that is still open is settled first: nothing is written into one.
+        is_settled = f"'{vault}' verify >/dev/null && printf x | '{vault}' set OTHER - -n 2>/dev/null"
+        again = ["sh", "-c", f"{{ {is_settled}; }} || \"$@\" && '{vault}' set OTHER -", "sh"]
         return scenario(name, command, setup, states=lambda tree: settled(vault, tree), then=[*again, *command], patience=5.0,
                         alone=True, volatile=[*VOLATILE, "work/.git/*"])
 

@@ -3,7 +3,7 @@ use vault::merge::{Choices, Conflict, Item, MergeError, Side, Why};
 use super::conflicts;
 use super::settle::{Kept, Stopped, shown};
 use crate::cli::args::Unshown;
-use crate::cli::context::Context;
+use crate::cli::context::{Actor, Context};
 use crate::cli::error::CommandError;
 use crate::cli::input;
 use crate::cli::ui::Ui;
@@ -142,12 +142,18 @@ fn team(cx: &Context, ui: &mut Ui, args: &Args, stopped: &mut Stopped) -> Result
     if args.source.is_some() {
         return Err(CommandError::usage("only a secret takes a value".to_owned()));
     }
+    let side = if args.theirs { Side::Theirs } else { Side::Ours };
     match stopped.plan() {
+        // Whoever settled it did not come to the end: the rest is done now.
+        Ok(_) if stopped.has_adopted(side) && !args.dry_run => {
+            let opened = stopped.open(cx, ui, &stopped.plan()?)?;
+            let actor = cx.actor(ui, &opened)?;
+            return rest(cx, ui, stopped, &actor);
+        }
         Ok(_) => return Err(CommandError::NoSuchConflict(TEAM.to_owned())),
         Err(MergeError::Team { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    let side = if args.theirs { Side::Theirs } else { Side::Ours };
     if args.dry_run {
         let adopted = stopped.try_to_adopt(cx, ui, side)?;
         conflicts::show_adopted(ui, side, &adopted);
@@ -160,9 +166,14 @@ fn team(cx: &Context, ui: &mut Ui, args: &Args, stopped: &mut Stopped) -> Result
     if had_code && adopted.vault.team().recovery().is_none() {
         ui.warn("there is no recovery code now; make one with `vault recovery new`");
     }
+    rest(cx, ui, stopped, &actor)
+}
+
+/// What comes after the team: everything, if nothing else clashes.
+fn rest(cx: &Context, ui: &mut Ui, stopped: &Stopped, actor: &Actor) -> Result<(), CommandError> {
     let plan = stopped.plan()?;
     let opened = stopped.open(cx, ui, &plan)?;
-    if let Err(open) = stopped.write(cx, &opened, &actor, &plan, &Choices::new())? {
+    if let Err(open) = stopped.write(cx, &opened, actor, &plan, &Choices::new())? {
         conflicts::show(ui, &open);
         conflicts::hint(ui, &open);
         ui.note(&format!("settled {TEAM}; {} left", open.len()));

@@ -116,6 +116,11 @@ impl Stopped {
         Ok((actor, adopted))
     }
 
+    /// True if the team was settled for this side, whatever came after.
+    pub(super) fn has_adopted(&self, side: Side) -> bool {
+        self.team.as_ref().is_some_and(|team| team.ours == (side == Side::Ours))
+    }
+
     /// What [`Self::adopt`] would make, which is neither kept nor recorded.
     pub(super) fn try_to_adopt(&self, cx: &Context, ui: &mut Ui, side: Side) -> Result<Adopted, CommandError> {
         let (kept, dropped) = match side {
