@@ -1,3 +1,6 @@
+use std::fs;
+use std::process::Command;
+
 use crate::harness::{World, read, set_mode, write, write_private};
 
 #[test]
@@ -13,7 +16,10 @@ fn every_setting_is_shown_changed_and_taken_back() {
         ("notify", "desktop", ""),
     ] {
         assert_eq!(world.vault(["config", key]).ok().out(), default, "{key}");
-        world.vault(["config", key, value]).ok().silent();
+        let output = world.vault(["config", key, value]).ok();
+        if key != "audit_dir" {
+            output.silent();
+        }
         assert_eq!(world.vault(["config", key]).ok().out(), format!("{value}\n"), "{key}");
         world.vault(["config"]).ok().prints(value);
         assert_eq!(world.vault(["config", key, "--json"]).ok().json()[key], value);
@@ -77,4 +83,22 @@ fn no_file_of_the_project_configures_anything() {
     }
     assert_eq!(world.vault(["config", "rollback"]).ok().out(), "warn\n");
     world.run(["set", "LD_PRELOAD", "-"]).stdin("x").output().exits(6);
+}
+
+#[test]
+fn a_log_that_stays_behind_is_named_with_what_moves_it() {
+    let (world, value) = World::with_secret("TOKEN");
+    let shared = world.base().join("shared");
+    let shared = shared.to_str().unwrap();
+    for (words, there) in [(&["config", "audit_dir", shared][..], true), (&["config", "audit_dir", "--unset"], false)] {
+        let output = world.vault(words).ok();
+        assert!(output.warnings()[0].contains("counts as removed until it is moved"), "{}", output.stderr);
+        world.vault(["get", "TOKEN"]).fails_with(5, "was removed");
+        let hint =
+            output.stderr.lines().find_map(|line| line.strip_prefix("vault: hint: `")?.strip_suffix("`")).unwrap();
+        assert!(Command::new("sh").args(["-c", hint]).status().unwrap().success(), "{hint}");
+        assert_eq!(world.value("TOKEN"), value.as_bytes());
+        assert_eq!(fs::read_dir(world.base().join("shared").join(world.id())).unwrap().count() > 0, there);
+        world.vault(["audit", "verify"]).ok();
+    }
 }

@@ -1,4 +1,8 @@
+use std::path::Path;
+
+use vault::audit;
 use vault::config::Settings;
+use vault::git::quote;
 
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
@@ -38,6 +42,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         return show(cx, ui, args.json, std::slice::from_ref(known));
     }
     let mut settings = Settings::load(cx.directories())?;
+    let before = settings.audit_dir().map(Path::to_path_buf);
     match &args.value {
         Some(value) => settings.set(key, value)?,
         None => settings.unset(key)?,
@@ -49,7 +54,31 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         }
         return Ok(());
     }
-    Ok(settings.save(cx.directories())?)
+    settings.save(cx.directories())?;
+    if before.as_deref() != settings.audit_dir() {
+        name_logs_left(cx, ui, before.as_deref(), settings.audit_dir());
+    }
+    Ok(())
+}
+
+/// Logs stay where they are. Looked for elsewhere they would count as removed, and nothing
+/// could be used: so it is said what to move.
+fn name_logs_left(cx: &Context, ui: &mut Ui, before: Option<&Path>, now: Option<&Path>) {
+    let states = std::fs::read_dir(cx.directories().state.join("vaults")).into_iter().flatten().filter_map(Result::ok);
+    for state in states {
+        let place = |shared: Option<&Path>| match shared {
+            Some(directory) => directory.join(state.file_name()),
+            None => state.path().join("audit"),
+        };
+        let (old, new) = (place(before), place(now));
+        let has_logs = |directory: &Path| audit::logs_in(directory).is_ok_and(|logs| !logs.is_empty());
+        if has_logs(&old) && !has_logs(&new) {
+            let (old, new) = (old.display().to_string(), new.display().to_string());
+            ui.warn(&format!("the audit log in {old} counts as removed until it is moved to {new}"));
+            let (old, new) = (quote(&old), quote(&new));
+            ui.hint(&format!("`mkdir -p -m 700 {new} && mv {old}/*.jsonl {new}/`"));
+        }
+    }
 }
 
 fn show(cx: &Context, ui: &mut Ui, json: bool, keys: &[&'static str]) -> Result<(), CommandError> {
