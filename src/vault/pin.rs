@@ -432,13 +432,14 @@ impl Memory {
     /// Takes over what is new in a file that [`Self::compare`] accepted, and marks
     /// `given` as warned about. True if anything changed.
     pub fn learn(&mut self, vault: &Vault, sections: &[&Section<'_>], given: &[Warning]) -> bool {
-        let before = self.clone();
         let team = vault.team();
+        let mut changed = !given.is_empty();
         let marks: Vec<Hash> = given.iter().map(|warning| self.mark(team, sections, warning)).collect();
         // Memories from before they had keys get them from the log they know.
         let incomplete = self.keys.is_empty() && self.chain == team.hashes();
         if incomplete || (self.changes_missing(team) == 0 && self.chain != team.hashes()) {
             self.take_team(team);
+            changed = true;
         }
         for section in sections {
             let clock = &section.signature().clock;
@@ -449,12 +450,16 @@ impl Memory {
             });
             if dominates {
                 self.see(section);
+                changed = true;
             }
         }
-        if let Some(parts) = Parts::of(vault).filter(|parts| !vault.is_part() && !self.parts.contains(parts)) {
+        if !vault.is_part()
+            && let Some(parts) = Parts::of(vault).filter(|parts| !self.parts.contains(parts))
+        {
             self.parts.retain(|known| !known.is_as_long(&parts));
             self.parts.insert(0, parts);
             self.parts.truncate(MAX_PARTS);
+            changed = true;
         }
         for mark in marks {
             if self.warned.len() == MAX_WARNED {
@@ -462,7 +467,7 @@ impl Memory {
             }
             self.warned.push(mark);
         }
-        *self != before
+        changed
     }
 
     /// Makes the file what was seen, older or not: a person decided so.

@@ -4,6 +4,7 @@
 mod questions;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::crypto::{Commitment, Hash, PublicKey, Recipient, SealedIdentity};
@@ -14,6 +15,8 @@ use super::name::{DeviceName, MemberName, ProfileName};
 
 /// The recovery device's name, which nobody and nothing else may have.
 const RESERVED: &str = "recovery";
+/// Lists of profiles that are looked through rather than checked again.
+const MAX_CHECKED: usize = 16;
 /// Most devices ever named.
 pub(crate) const MAX_DEVICES: usize = 4_096;
 const MAX_PROFILES: usize = 1_024;
@@ -60,6 +63,8 @@ pub struct Team {
     adopted: Vec<(Hash, DeviceName)>,
     keys: HashSet<[u8; 32]>,
     recipients: HashSet<Recipient>,
+    /// Lists of roles whose profiles all exist: many members share one.
+    checked: Vec<Arc<[ProfileName]>>,
 }
 
 impl Team {
@@ -292,17 +297,21 @@ impl Team {
         self.members.get(member).ok_or(Rejected::rule("no such member"))
     }
 
-    fn check_role(&self, role: &Role) -> Result<(), Rejected> {
-        // Both are sorted.
-        let exist = |wanted: &[ProfileName]| {
+    fn check_role(&mut self, role: &Role) -> Result<(), Rejected> {
+        for list in [&role.read, &role.write] {
+            if self.checked.iter().any(|checked| Arc::ptr_eq(checked, list)) {
+                continue;
+            }
+            // Both are sorted.
             let mut there = self.profiles.keys();
-            wanted.iter().all(|profile| there.any(|there| there == profile))
-        };
-        if exist(&role.read) && exist(&role.write) {
-            Ok(())
-        } else {
-            Err(Rejected::rule("a role names a profile that does not exist"))
+            if !list.iter().all(|profile| there.any(|there| there == profile)) {
+                return Err(Rejected::rule("a role names a profile that does not exist"));
+            }
+            if self.checked.len() < MAX_CHECKED && !list.is_empty() {
+                self.checked.push(list.clone());
+            }
         }
+        Ok(())
     }
 
     fn enter_member(&mut self, member: &MemberName, role: &Role) -> Result<(), Rejected> {
@@ -407,6 +416,7 @@ impl Team {
             }
         }
         self.former_profiles.insert(profile.clone());
+        self.checked.clear();
         Ok(())
     }
 
