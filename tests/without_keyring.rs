@@ -1,5 +1,6 @@
 //! A build without the feature `os-keyring`: what asks for a keyring says so, and the rest works.
 #![cfg(not(feature = "os-keyring"))]
+#![expect(clippy::disallowed_methods, reason = "tests prepare files and run the program")]
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
