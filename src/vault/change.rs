@@ -267,7 +267,7 @@ impl<'a> SignedChange<'a> {
         };
         let rekeyed = c.optional::<Sorted<Rekeyed>>("rekeyed")?.unwrap_or_default().0;
         let signed_text = &text[..c.offset()];
-        let signature = c.signature_last()?;
+        let signature = c.signature_line()?;
         if !c.at_end() {
             return c.stop(Kind::Layout);
         }

@@ -153,13 +153,15 @@ impl<'a> Cursor<'a> {
         self.plain(MAX_LINE)?.parse().or_else(|_| here.stop(Kind::Layout))
     }
 
-    /// The line of a signature, unless it was verified before.
-    pub(crate) fn signature_last(&mut self) -> Result<Option<Signature>, Stop> {
-        if self.known {
-            self.offset = self.text.len();
-            return Ok(None);
+    /// The line of a signature, which is not taken out where it was verified before.
+    pub(crate) fn signature_line(&mut self) -> Result<Option<Signature>, Stop> {
+        if !self.known {
+            return self.required("signature").map(Some);
         }
-        self.required("signature").map(Some)
+        self.expect("signature = ")?;
+        self.plain(MAX_LINE)?;
+        self.expect("\n")?;
+        Ok(None)
     }
 
     /// Passes over a grant. Its notation is checked and its bytes are not taken out: of the
