@@ -163,6 +163,10 @@ def scenarios(vault: str) -> list[Scenario]:
                    states=lambda tree: (contents(vault, tree), scheduled(tree)),
                    then=["sh", "-c", f"'{vault}' schedule install --with {name} && '{vault}' set OTHER -"])
           for name in ("systemd", "cron")),
+        scenario("identity-new", [vault, "identity", "new"], setup=[], rate=2, volatile=UNFOUNDED,
+                 states=lambda tree: (tree.home / ".config/vault/identity").exists(),
+                 then=["sh", "-c", f"test -e ~/.config/vault/identity || '{vault}' identity new; test -e vault.toml || "
+                                   f"'{vault}' init --member alice --device laptop; '{vault}' set OTHER -"]),
         # From before the vault is written until it is in its place the new identity waits beside the old one, is
         # found there, and is taken by whoever tries again.
         scenario("identity-rotate", [vault, "identity", "rotate", "--leaked"], patience=5.0,
