@@ -43,8 +43,7 @@ impl Installed {
         let mut all = BTreeSet::new();
         for scheduler in [Scheduler::Systemd, Scheduler::Launchd] {
             let directory = scheduler.directory(cx)?;
-            let Ok(entries) = std::fs::read_dir(&directory) else { continue };
-            for file in entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
+            for file in names_in(&directory)? {
                 let of_ours = scheduler.endings().iter().find_map(|ending| file.strip_suffix(ending));
                 let Some(name) = of_ours.filter(|name| name.starts_with(schedule::PREFIX)) else { continue };
                 let [command, ..] = scheduler.endings() else { continue };
@@ -186,6 +185,21 @@ impl Scheduler {
         }
         Ok(())
     }
+}
+
+/// Names of what is in a directory; none if there is no such directory. One that cannot be
+/// read is no empty one: what is installed there would be taken for gone.
+fn names_in(directory: &Path) -> Result<Vec<String>, CommandError> {
+    let failed = |error: std::io::Error| {
+        let what = format!("looking into {}", directory.display());
+        CommandError::Program { what, why: error.to_string() }
+    };
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    let entries: Vec<_> = entries.collect::<Result<_, _>>().map_err(failed)?;
+    Ok(entries.into_iter().filter_map(|entry| entry.file_name().into_string().ok()).collect())
 }
 
 /// The crontab of this user; empty if there is none.

@@ -81,7 +81,7 @@ def drivers(tree: Tree) -> bool:
 
 def schedulers(tree: Tree) -> None:
     """A `systemctl` and a `crontab` that note what they were told."""
-    programs = {"systemctl": 'case "$*" in *enable*) : >"$HOME/enabled" ;; esac',
+    programs = {"systemctl": 'case "$*" in *enable*) : >"$HOME/enabled" ;; *disable*) rm -f "$HOME/enabled" ;; esac',
                 "crontab": 'case $1 in -l) cat "$HOME/crontab" 2>/dev/null ;; *) cat >"$HOME/crontab.new" && mv "$HOME/crontab.new" "$HOME/crontab" ;; esac'}
     (tree.home / "bin").mkdir()
     for name, text in programs.items():
@@ -163,6 +163,11 @@ def scenarios(vault: str) -> list[Scenario]:
                    states=lambda tree: (contents(vault, tree), scheduled(tree)),
                    then=["sh", "-c", f"'{vault}' schedule install --with {name} && '{vault}' set OTHER -"])
           for name in ("systemd", "cron")),
+        scenario("schedule-end", [vault, "schedule", "uninstall"], rate=2, alone=True, prepare=schedulers,
+                 setup=[*started, [vault, "schedule", "install", "--with", "systemd"]],
+                 env={"PATH": "{home}/bin:/usr/local/bin:/usr/bin:/bin"},
+                 states=lambda tree: (contents(vault, tree), scheduled(tree)),
+                 then=["sh", "-c", f"'{vault}' schedule uninstall; '{vault}' set OTHER -"]),
         scenario("identity-new", [vault, "identity", "new"], setup=[], rate=2, volatile=UNFOUNDED,
                  states=lambda tree: (tree.home / ".config/vault/identity").exists(),
                  then=["sh", "-c", f"test -e ~/.config/vault/identity || '{vault}' identity new; test -e vault.toml || "
