@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use vault::rotation::schedule::{self, Job};
 use vault::store;
@@ -53,7 +53,8 @@ impl Installed {
                 all.insert(Self { scheduler, name: name.to_owned(), vault });
             }
         }
-        for line in crontab().lines() {
+        // Where cron may not be asked, nothing of ours is in it.
+        for line in crontab().unwrap_or_default().lines() {
             if let Some(name) = schedule::job_of(line) {
                 let (name, vault) = (name.to_owned(), schedule::vault_file(line));
                 all.insert(Self { scheduler: Scheduler::Cron, name, vault });
@@ -78,7 +79,7 @@ impl Scheduler {
             return Some(Self::Systemd);
         }
         // Without a crontab yet `crontab -l` fails, so that it runs at all has to do.
-        output("crontab", &["-l"]).map(|_| Self::Cron)
+        list_crontab().ok().map(|_| Self::Cron)
     }
 
     pub(crate) fn word(self) -> &'static str {
@@ -142,7 +143,7 @@ impl Scheduler {
                 system("systemctl", &["--user", "enable", "--now", &timer], None)
             }
             Self::Launchd => system("launchctl", &["load", "-w", &files[0].0.display().to_string()], None),
-            Self::Cron => system("crontab", &["-"], Some(&job.in_crontab(&crontab()))),
+            Self::Cron => system("crontab", &["-"], Some(&job.in_crontab(&crontab()?))),
         }
     }
 
@@ -154,7 +155,7 @@ impl Scheduler {
         let disabled = match self {
             Self::Systemd => system("systemctl", &["--user", "disable", "--now", &timer], None),
             Self::Launchd => system("launchctl", &["unload", "-w", &files[0].display().to_string()], None),
-            Self::Cron => match schedule::without(&crontab(), name) {
+            Self::Cron => match schedule::without(&crontab()?, name) {
                 rest if rest.is_empty() => system("crontab", &["-r"], None),
                 rest => system("crontab", &["-"], Some(&rest)),
             },
@@ -202,15 +203,26 @@ fn names_in(directory: &Path) -> Result<Vec<String>, CommandError> {
     Ok(entries.into_iter().filter_map(|entry| entry.file_name().into_string().ok()).collect())
 }
 
-/// The crontab of this user; empty if there is none.
-fn crontab() -> String {
-    output("crontab", &["-l"]).flatten().unwrap_or_default()
+/// The crontab of this user; empty if there is none. It is replaced as a whole, so one that
+/// cannot be read must not count as empty.
+fn crontab() -> Result<String, CommandError> {
+    let failed = |why: String| CommandError::Program { what: "crontab -l".to_owned(), why };
+    let output = list_crontab().map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    // Every failure has one status; what says that there is none yet says so in words, or nothing.
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    let none = ["no crontab", "no such file"].iter().any(|words| said.to_lowercase().contains(words));
+    match output.status.code() {
+        Some(_) if none || said.is_empty() => Ok(String::new()),
+        Some(_) => Err(failed(said)),
+        None => Err(failed(format!("it ended with {}", output.status))),
+    }
 }
 
-/// Standard output where it succeeded; `None` on the outside if there is no such program.
-fn output(program: &str, arguments: &[&str]) -> Option<Option<String>> {
-    let output = command(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    Some(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
+fn list_crontab() -> std::io::Result<Output> {
+    command("crontab").arg("-l").env("LC_ALL", "C").stdin(Stdio::null()).output()
 }
 
 fn system(program: &str, arguments: &[&str], input: Option<&str>) -> Result<(), CommandError> {

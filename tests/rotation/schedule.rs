@@ -203,6 +203,17 @@ fn a_crontab_gains_one_line_and_loses_it_again() {
 }
 
 #[test]
+fn a_crontab_that_cannot_be_read_is_not_replaced() {
+    let project = project();
+    let script = "case $1 in -l) echo 'crontab: disk error' >&2; exit 1 ;; *) : >\"$HOME/replaced\" ;; esac";
+    stand_in(&project, "crontab", script);
+    let output = run(&project, &["schedule", "install", "--with", "cron"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("crontab -l failed: crontab: disk error"), "{said}");
+    assert!(!project.path("replaced").exists());
+}
+
+#[test]
 fn cron_itself_runs_what_was_installed() {
     let project = project();
     if !there("faketime") {
