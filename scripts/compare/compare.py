@@ -10,6 +10,7 @@ import os
 import platform
 import resource
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -266,6 +267,10 @@ def main() -> int:
     parser.add_argument("--write", type=Path, help="file for the report; otherwise it is printed")
     options = parser.parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
+    # What this was started with, as under `nohup`, says nothing about the tools.
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) == signal.SIG_IGN and number not in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
     found: dict[str, dict] = {}
     world = World()
     try:
