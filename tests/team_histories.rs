@@ -504,6 +504,8 @@ fn histories_that_failed_before() {
         (0, Set(2)),
         (0, believed),
     ]);
+    // Let in by somebody who is removed on another branch, for a value that they then removed.
+    history(&[(1, Set(1)), (1, SYNC), (1, Join), (0, Join), (1, Remove(1)), (0, SYNC), (0, Leave(4)), (1, SYNC)]);
     // A value that is exposed on one side, and has another number on the other.
     history(&[(0, Set(1)), (0, SYNC), (0, Join), (1, Set(1)), (0, Leave(3)), (1, SYNC)]);
 }

@@ -401,7 +401,8 @@ impl Sides<'_> {
 
     /// Whoever was let in there and is not here could read that side, also if they left it
     /// again. Where its key is the one of this side too, they hold it: it is replaced, and
-    /// they know every value under it. Otherwise they know the values that both sides have.
+    /// they know every value under it. Otherwise they know the values that both sides have, and
+    /// those that both come from.
     fn shut_out_strangers(&mut self, parted: usize) -> Result<(), Error> {
         let (here, there) = (self.tx.team(), self.dropped.team());
         let key = |team: &Team, profile: &ProfileName| team.profiles().get(profile).map(|state| state.commitment);
@@ -424,10 +425,17 @@ impl Sides<'_> {
         let has_key = |profile: &ProfileName| key(here, profile) == key(there, profile);
         let (rekeyed, others): (BTreeSet<_>, BTreeSet<_>) = strangers.keys().cloned().partition(has_key);
         for profile in others {
-            let section = self.dropped.section(&profile)?;
             let Signer { device, identity } = self.signer;
+            let section = self.dropped.section(&profile)?;
             let (_, key) = section.unlock(&self.dropped.id(), there, device, *identity)?;
             expose_shared(self.tx.profile(&profile, self.signer)?, (&section, &key), &strangers[&profile])?;
+            // And what was removed there after they were let in, as far as both come from it.
+            let Some((base, section)) = self.base.and_then(|base| Some((base, base.section(&profile).ok()?))) else {
+                continue;
+            };
+            if let Ok((_, key)) = section.unlock(&base.id(), base.team(), device, *identity) {
+                expose_shared(self.tx.profile(&profile, self.signer)?, (&section, &key), &strangers[&profile])?;
+            }
         }
         if rekeyed.is_empty() {
             return Ok(());
