@@ -37,6 +37,18 @@ fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// Every file below `src`, with its text up to its tests: those of the outermost level.
+fn production() -> impl Iterator<Item = (PathBuf, String)> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&source, &mut files);
+    files.into_iter().map(move |file| {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let production = text.split("\n#[cfg(test)]").next().unwrap().to_owned();
+        (file.strip_prefix(&source).unwrap().to_path_buf(), production)
+    })
+}
+
 /// The modules that a text names as `crate::MODULE`, also in braces after `crate::`.
 fn named_modules(text: &str) -> Vec<String> {
     let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
@@ -96,12 +108,7 @@ fn dependencies_point_down_only() {
 
 #[test]
 fn only_the_ui_prints() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    rust_files(&source, &mut files);
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let production = text.split("#[cfg(test)]").next().unwrap();
+    for (file, production) in production() {
         for call in ["println!", "eprintln!", "print!(", "eprint!(", "dbg!"] {
             assert!(!production.contains(call), "{} calls {call}", file.display());
         }
@@ -111,15 +118,10 @@ fn only_the_ui_prints() {
 /// A program that is started in another way could inherit our credentials.
 #[test]
 fn programs_are_started_in_one_place() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    rust_files(&source, &mut files);
     let mut starting = Vec::new();
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let production = text.split("#[cfg(test)]").next().unwrap().replace("clap::Command::new(", "");
-        if production.contains("Command::new(") {
-            starting.push(file.strip_prefix(&source).unwrap().to_path_buf());
+    for (file, production) in production() {
+        if production.replace("clap::Command::new(", "").contains("Command::new(") {
+            starting.push(file);
         }
     }
     assert_eq!(starting, [Path::new("cli/program.rs")]);
@@ -128,12 +130,7 @@ fn programs_are_started_in_one_place() {
 /// `==` on bytes ends at the first that differs, and so tells where that is.
 #[test]
 fn values_are_compared_in_constant_time() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    rust_files(&source, &mut files);
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let production = text.split("#[cfg(test)]").next().unwrap();
+    for (file, production) in production() {
         let compared = |line: &&str| {
             let left = [".reveal() == ", ".reveal() != ", ".reveal().eq(", ".reveal().cmp("];
             let mut right = [" == ", " != "].iter().flat_map(|by| line.split(by).skip(1));
