@@ -251,17 +251,47 @@ pub(crate) fn attributes(path: &Path) -> Result<bool, store::Error> {
     Ok(true)
 }
 
+/// Where git is told to find a repository other than that of the directory: the clone is that of
+/// [`Place`], whatever hook, alias or shell `vault` runs in.
+const ELSEWHERE: [&str; 7] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_WORK_TREE",
+];
+
 /// Git in a directory, without prompts, pagers, or hooks of a configuration that the
 /// repository could bring along.
 fn git(directory: &Path) -> Command {
     let mut command = command("git");
     command.arg("-C").arg(directory).args(["--no-pager", "--literal-pathspecs"]);
-    command.args(["-c", "core.fsmonitor=false", "-c", "log.showSignature=false"]);
+    command.args(["-c", "core.fsmonitor=false", "-c", "log.showSignature=false", "-c", "safe.bareRepository=explicit"]);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VLT_")) {
         command.env_remove(name);
     }
+    for name in ELSEWHERE {
+        command.env_remove(name);
+    }
+    if is_bare(directory) {
+        // No repository at all: git says so and does nothing.
+        command.env("GIT_DIR", "/dev/null");
+    }
     command.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0").stdin(Stdio::null()).stderr(Stdio::null());
     command
+}
+
+/// True if git would take the directory, or one on the way up to its clone, for a bare
+/// repository. A clone brings such a directory along as ordinary files, with a configuration
+/// that names programs to run. Before 2.38 git itself has no setting against it.
+fn is_bare(directory: &Path) -> bool {
+    let Ok(directory) = std::fs::canonicalize(directory) else { return true };
+    let has = |at: &Path, name: &str| rustix::fs::lstat(at.join(name)).is_ok();
+    // What git asks of a repository, in its `is_git_directory`.
+    let looks_bare = |at: &Path| has(at, "HEAD") && (has(at, "commondir") || (has(at, "objects") && has(at, "refs")));
+    directory.ancestors().take_while(|at| !has(at, ".git")).any(looks_bare)
 }
 
 #[cfg(test)]

@@ -99,3 +99,29 @@ fn what_git_ever_tracked_is_exposed() {
     env(&world, "A=1\n");
     world.vault(["import"]).ok().says_not("git has tracked");
 }
+
+/// A directory of a clone that git takes for a repository, with a configuration that the
+/// clone brought along: ordinary files to whoever pushed them.
+#[test]
+fn what_looks_like_a_bare_repository_in_a_clone_runs_nothing() {
+    let world = World::new();
+    git(&world.project, &["init", "-q"]);
+    let mark = world.base().join("was run");
+    let hostile = world.project.join("hostile");
+    for directory in ["refs/heads", "objects", "sub"] {
+        std::fs::create_dir_all(hostile.join(directory)).unwrap();
+    }
+    write(&hostile.join("HEAD"), "ref: refs/heads/main\n");
+    write(&hostile.join("refs/heads/main"), "1111111111111111111111111111111111111111\n");
+    // The commit is missing, so git would fetch it, with the program that the configuration names.
+    let config = "[core]\nrepositoryformatversion = 1\nbare = true\nsshCommand = \"touch 'MARK'; false\"\n\
+                  [extensions]\npartialClone = origin\n[remote \"origin\"]\nurl = ssh://nowhere/x\npromisor = true\n";
+    write(&hostile.join("config"), config.replace("MARK", mark.to_str().unwrap()));
+    for (file, name) in [(".env", "A"), ("sub/.env", "B")] {
+        write(&hostile.join(file), format!("{name}=1\n"));
+        world.vault(["import", &format!("hostile/{file}")]).ok().says("1 new");
+    }
+    write(&hostile.join(".env"), "C=1\n");
+    world.run(["import"]).within(&hostile).output().ok().says("1 new");
+    assert!(!mark.exists(), "a program of the clone was run");
+}

@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::harness::{World, read, write, write_private};
+use crate::harness::{World, git, read, write, write_private};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -169,4 +169,21 @@ fn where_no_variable_names_the_user_the_system_does() {
     let output = world.run(["init", "-n"]).without("USER").without("LOGNAME").output().ok();
     let name = std::process::Command::new("id").arg("-un").output().unwrap();
     output.says(&format!("for {}", String::from_utf8_lossy(&name.stdout).trim_end()));
+}
+
+/// As in a hook or an alias of git, and where a shell has another repository in its environment.
+#[test]
+fn the_clone_of_the_vault_file_is_set_up_whatever_repository_the_environment_names() {
+    let world = World::bare();
+    let other = world.base().join("other");
+    std::fs::create_dir(&other).unwrap();
+    for clone in [&world.project, &other] {
+        git(clone, &["init", "-q"]);
+    }
+    let settings = |clone: &Path| String::from_utf8(read(&clone.join(".git/config"))).unwrap();
+    let before = settings(&other);
+    let elsewhere = world.run(["init", "--no-recovery"]).env("GIT_DIR", other.join(".git"));
+    elsewhere.env("GIT_WORK_TREE", &other).output().ok();
+    assert!(settings(&world.project).contains("[merge \"vault\"]"));
+    assert_eq!(settings(&other), before);
 }
