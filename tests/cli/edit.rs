@@ -117,6 +117,23 @@ fn editors_of_every_kind_work() {
     assert_eq!(world.value("A"), b"x");
 }
 
+/// Its history file would keep every line that was deleted or copied, values and all.
+#[test]
+fn vim_under_another_name_keeps_no_history() {
+    let (world, _) = World::with_secret("A");
+    let arguments = world.base().join("arguments");
+    let vim = world.base().join("vim.basic");
+    std::fs::rename(editor(&world, &format!("tr '\\0' '\\n' </proc/$$/cmdline >'{}'", arguments.display())), &vim)
+        .unwrap();
+    for name in ["vi", "editor"] {
+        std::os::unix::fs::symlink(&vim, world.base().join(name)).unwrap();
+        let path = format!("{}:{}", world.base().display(), std::env::var("PATH").unwrap());
+        world.run(["edit"]).env("EDITOR", name).env("PATH", path).output().ok().says("nothing changed");
+        let given = String::from_utf8(read(&arguments)).unwrap();
+        assert!(given.contains("\n-i\nNONE\n"), "{name}: {given}");
+    }
+}
+
 #[test]
 fn an_editor_that_fails_or_is_missing_changes_nothing() {
     let (world, _) = World::with_secret("A");
