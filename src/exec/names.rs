@@ -121,7 +121,7 @@ const GROUPS: [&[&str]; 14] = [
         "GIT_TEMPLATE_DIR",
         "GIT_WORK_TREE",
     ],
-    // Remote shells, other version control, archivers.
+    // Remote shells, other version control, archivers, downloaders: `use_askpass` in a wgetrc.
     &[
         "CVS_RSH",
         "HGMERGE",
@@ -135,6 +135,7 @@ const GROUPS: [&[&str]; 14] = [
         "SSH_SK_PROVIDER",
         "SVN_SSH",
         "TAR_OPTIONS",
+        "WGETRC",
     ],
     // Python: module paths, start-up code, what `breakpoint()` and warning filters import.
     &[
@@ -266,8 +267,10 @@ const GROUPS: [&[&str]; 14] = [
         "CARGO_BUILD_RUSTC_WRAPPER",
         "CARGO_HOME",
         "CC",
+        "COMPILER_PATH",
         "CPP",
         "CXX",
+        "GCC_EXEC_PREFIX",
         "GNUMAKEFLAGS",
         "GOENV",
         "GOFLAGS",
@@ -284,8 +287,12 @@ const GROUPS: [&[&str]; 14] = [
         "RUSTUP_HOME",
         "RUSTUP_TOOLCHAIN",
     ],
-    // Plugins of libraries: TLS engines, Kerberos, database clients, terminals.
+    // Plugins of libraries: TLS engines, Kerberos, database clients, terminals; buses, as an
+    // address `unixexec:` is a program to run.
     &[
+        "DBUS_SESSION_BUS_ADDRESS",
+        "DBUS_STARTER_ADDRESS",
+        "DBUS_SYSTEM_BUS_ADDRESS",
         "KRB5_CONFIG",
         "LIBMYSQL_PLUGINS",
         "LIBMYSQL_PLUGIN_DIR",
@@ -384,6 +391,12 @@ mod tests {
             "VLT_ANYTHING",
             "BASH_FUNC_ls",
             "GIT_CONFIG_KEY_0",
+            // Each seen to run a program: dbus 1.16, gcc 14, wget 1.25.
+            "DBUS_SESSION_BUS_ADDRESS",
+            "DBUS_SYSTEM_BUS_ADDRESS",
+            "GCC_EXEC_PREFIX",
+            "COMPILER_PATH",
+            "WGETRC",
         ] {
             assert!(changes_how_programs_run(name), "{name}");
         }
