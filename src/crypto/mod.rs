@@ -28,6 +28,8 @@ pub use ssh::SshKey;
 pub use value::{Binding, SealedValue, ValueKey};
 pub use wrap::{Commitment, DataKey, Recipient, WrappedKey};
 
+use data_encoding::BASE64;
+
 /// What a cryptographic operation or encoding refused. Never says why in a way
 /// that depends on a secret: a wrong passphrase and a damaged slot are one error.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
@@ -89,7 +91,7 @@ fn hkdf(material: &[u8], salt: Option<&[u8]>, info: &[u8]) -> zeroize::Zeroizing
 /// Standard base64 with padding, canonical on reading (RFC 4648 §4).
 #[must_use]
 pub fn to_base64(bytes: &[u8]) -> String {
-    data_encoding::BASE64.encode(bytes)
+    BASE64.encode(bytes)
 }
 
 /// Reads canonical standard base64.
@@ -97,12 +99,16 @@ pub fn to_base64(bytes: &[u8]) -> String {
 /// # Errors
 /// [`Error::Malformed`] naming `what`.
 pub fn from_base64(text: &str, what: &'static str) -> Result<Vec<u8>, Error> {
-    // The crate takes several padded texts in a row for one.
-    let (head, _) = text.as_bytes().split_at(text.len().saturating_sub(2));
-    if memchr::memchr(b'=', head).is_some() {
+    if !is_padded_once(text) {
         return Err(Error::Malformed(what));
     }
-    data_encoding::BASE64.decode(text.as_bytes()).map_err(|_| Error::Malformed(what))
+    BASE64.decode(text.as_bytes()).map_err(|_| Error::Malformed(what))
+}
+
+/// The crate takes several padded texts in a row for one.
+fn is_padded_once(text: &str) -> bool {
+    let (head, _) = text.as_bytes().split_at(text.len().saturating_sub(2));
+    memchr::memchr(b'=', head).is_none()
 }
 
 /// True for canonical standard base64 of 1 to `max` bytes, which are not decoded.
@@ -114,9 +120,18 @@ pub(crate) fn is_base64(text: &str, max: usize) -> bool {
     let of_alphabet = |all: bool, b: &u8| all & (b.is_ascii_alphanumeric() | (*b == b'+') | (*b == b'/'));
     text.len().is_multiple_of(4)
         && head.iter().fold(true, of_alphabet)
-        && data_encoding::BASE64.decode(last).is_ok_and(|rest| head.len() / 4 * 3 + rest.len() <= max)
+        && BASE64.decode(last).is_ok_and(|rest| head.len() / 4 * 3 + rest.len() <= max)
 }
 
+/// Bytes that the text of the longest array decodes to, its padding included: a signature's.
+const MOST_FIXED: usize = 66;
+
+/// For public bytes: what is decoded is not wiped.
 fn array_from_base64<const N: usize>(text: &str, what: &'static str) -> Result<[u8; N], Error> {
-    from_base64(text, what)?.try_into().map_err(|_| Error::Malformed(what))
+    let mut room = [0; MOST_FIXED];
+    let malformed = Error::Malformed(what);
+    let most = BASE64.decode_len(text.len()).ok().filter(|_| is_padded_once(text)).ok_or(malformed)?;
+    let room = room.get_mut(..most).ok_or(malformed)?;
+    let length = BASE64.decode_mut(text.as_bytes(), room).map_err(|_| malformed)?;
+    room[..length].try_into().map_err(|_| malformed)
 }

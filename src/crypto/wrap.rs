@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use bech32::primitives::decode::CheckedHrpstring;
 use subtle::ConstantTimeEq;
@@ -26,7 +27,7 @@ pub struct Commitment([u8; 32]);
 /// by every build, `ssh-ed25519 …` by one with the feature `ssh`. Plugin recipients
 /// (`age1NAME1…`) are well-formed, and refused when there is something to wrap to them.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Recipient(String);
+pub struct Recipient(Arc<str>);
 
 /// A data key wrapped to one device: the bytes of an age file.
 #[derive(Clone, PartialEq, Eq)]
@@ -183,7 +184,7 @@ impl fmt::Debug for WrappedKey {
 impl Recipient {
     /// Of text that was parsed before, in the same notation.
     pub(crate) fn of_known(text: &str) -> Self {
-        Self(text.to_owned())
+        Self(text.into())
     }
 
     /// True for native X25519 recipients, which every build can wrap to.
@@ -230,7 +231,7 @@ impl FromStr for Recipient {
                     && data.iter().all(|b| b"qpzry9x8gf2tvdw0s3jn54khce6mua7l".contains(b))
             }
         };
-        if well_formed { Ok(Self(text.to_owned())) } else { Err(malformed) }
+        if well_formed { Ok(Self(text.into())) } else { Err(malformed) }
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
+use smol_str::SmolStr;
+
 /// Why a name was refused. Carries no text: what was typed may be a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -22,8 +24,8 @@ macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $check:path) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $type(String);
+        #[serde(try_from = "SmolStr", into = "SmolStr")]
+        pub struct $type(SmolStr);
 
         impl $type {
             /// The text.
@@ -37,20 +39,20 @@ macro_rules! name {
             type Err = NameError;
             fn from_str(text: &str) -> Result<Self, NameError> {
                 $check(text)?;
-                Ok(Self(text.to_owned()))
+                Ok(Self(SmolStr::new(text)))
             }
         }
 
-        impl TryFrom<String> for $type {
+        impl TryFrom<SmolStr> for $type {
             type Error = NameError;
-            fn try_from(text: String) -> Result<Self, NameError> {
+            fn try_from(text: SmolStr) -> Result<Self, NameError> {
                 $check(&text)?;
                 Ok(Self(text))
             }
         }
 
-        impl From<$type> for String {
-            fn from(name: $type) -> String {
+        impl From<$type> for SmolStr {
+            fn from(name: $type) -> Self {
                 name.0
             }
         }
@@ -114,7 +116,7 @@ impl DeviceName {
     /// The name of the recovery device.
     #[must_use]
     pub fn recovery() -> &'static Self {
-        static NAME: LazyLock<DeviceName> = LazyLock::new(|| DeviceName("recovery".to_owned()));
+        static NAME: LazyLock<DeviceName> = LazyLock::new(|| DeviceName(SmolStr::new_static("recovery")));
         &NAME
     }
 

@@ -3,7 +3,7 @@
 
 mod questions;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
@@ -60,9 +60,9 @@ pub struct Team {
     profiles: BTreeMap<ProfileName, ProfileState>,
     former_profiles: BTreeSet<ProfileName>,
     recovery: Option<Recovery>,
+    /// Recovery devices that were replaced or dropped: what is theirs is not used again.
+    former_recoveries: Vec<Recovery>,
     adopted: Vec<(Hash, DeviceName)>,
-    keys: HashSet<[u8; 32]>,
-    recipients: HashSet<Recipient>,
     /// Lists of roles whose profiles all exist: many members share one.
     checked: Vec<Arc<[ProfileName]>>,
 }
@@ -98,10 +98,13 @@ impl Team {
         if change.number != self.hashes.len() as u64 + 1 {
             return Err(claim(Rejected::new(Kind::Chain)));
         }
-        let key = self.signer_of(&change).map_err(claim)?;
+        // A change that is known is here behind the same changes as before, by its hash: who may
+        // have made it was decided then, and only what it does is done again.
         if let Some(signature) = &signed.signature {
+            let key = self.signer_of(&change).map_err(claim)?;
             key.verify(&change::signed_bytes(&previous, signed.signed_text), signature)
                 .map_err(|_| claim(Rejected::new(Kind::TeamSignature)))?;
+            self.check_keys(&change).map_err(place)?;
         }
         self.apply(&change).map_err(place)?;
         self.hashes.push(hash);
@@ -112,7 +115,7 @@ impl Team {
     pub(crate) fn append(&mut self, change: &Change, key: &crate::crypto::SigningKey) -> Result<String, Rejected> {
         let previous = self.head();
         let place = |rejected: Rejected| rejected.in_change(change.number, Some(&change.by));
-        self.signer_of(change).map_err(place)?;
+        self.signer_of(change).and_then(|_| self.check_keys(change)).map_err(place)?;
         self.apply(change).map_err(place)?;
         let text = change.sign(&previous, key);
         self.hashes.push(change::hash(&previous, &text));
@@ -153,11 +156,36 @@ impl Team {
             .ok_or(Rejected::rule("that device cannot sign"))
     }
 
+    /// No key enters a team twice, not even behind one that left.
+    fn check_keys(&self, change: &Change) -> Result<(), Rejected> {
+        let (recipient, signing_key) = match &change.action {
+            Action::Found { device, .. } | Action::AddMember { device, .. } | Action::AddDevice { device, .. } => {
+                (&device.recipient, device.signing_key.as_ref())
+            }
+            Action::Recovery { set: Some(recovery) } => (&recovery.recipient, Some(&recovery.signing_key)),
+            _ => return Ok(()),
+        };
+        let devices = self.devices.values().map(|device| (&device.recipient, device.signing_key.as_ref()));
+        let recoveries = self.former_recoveries.iter().chain(&self.recovery);
+        let mut used = devices.chain(recoveries.map(|recovery| (&recovery.recipient, Some(&recovery.signing_key))));
+        if used.any(|(other, key)| other == recipient || (key.is_some() && key == signing_key)) {
+            return Err(Rejected::rule("that key was used before"));
+        }
+        Ok(())
+    }
+
     /// Applies a change, or refuses it by its rules; then nothing is to be done with this team.
     fn apply(&mut self, change: &Change) -> Result<(), Rejected> {
         let (lost, made) = self.take_effect(change)?;
         self.rekey(change, &lost, &made)?;
-        self.check_last_admin()
+        // Nothing else takes an admin away, and hundreds only come.
+        match change.action {
+            Action::RemoveMember { .. }
+            | Action::RemoveDevice { .. }
+            | Action::SetRole { .. }
+            | Action::Adopt { .. } => self.check_last_admin(),
+            _ => Ok(()),
+        }
     }
 
     /// The profiles that somebody could no longer read after a change, and those it makes,
@@ -228,10 +256,7 @@ impl Team {
                     return Err(Rejected::rule("there is no recovery device"));
                 }
                 self.drop_recovery(&mut lost);
-                if let Some(recovery) = set {
-                    self.enter_key(&recovery.recipient, Some(&recovery.signing_key))?;
-                    self.recovery = Some(recovery.clone());
-                }
+                self.recovery.clone_from(set);
             }
             Action::Adopt { head, members, devices } => {
                 if self.hashes.contains(head) {
@@ -318,42 +343,34 @@ impl Team {
         if member.as_str() == RESERVED {
             return Err(Rejected::rule("that name is reserved"));
         }
-        if self.members.contains_key(member) || self.former_members.contains(member) {
-            return Err(Rejected::rule("that member's name was used before"));
-        }
         self.check_role(role)?;
-        self.members.insert(member.clone(), role.clone());
-        Ok(())
+        match self.members.entry(member.clone()) {
+            Entry::Vacant(entry) if !self.former_members.contains(member) => {
+                entry.insert(role.clone());
+                Ok(())
+            }
+            _ => Err(Rejected::rule("that member's name was used before")),
+        }
     }
 
     fn enter_device(&mut self, member: &MemberName, device: &NewDevice, at: Timestamp) -> Result<(), Rejected> {
-        if device.device.is_recovery() || self.devices.contains_key(&device.device) {
-            return Err(Rejected::rule("that device's name was used before or is reserved"));
-        }
-        if self.devices.len() == MAX_DEVICES {
-            return Err(Rejected::new(Kind::Bounds));
-        }
-        self.enter_key(&device.recipient, device.signing_key.as_ref())?;
-        self.devices.insert(
-            device.device.clone(),
-            Device {
-                member: member.clone(),
-                recipient: device.recipient.clone(),
-                signing_key: device.signing_key,
-                added_at: at,
-                sealed: None,
-                active: true,
-            },
-        );
-        Ok(())
-    }
-
-    fn enter_key(&mut self, recipient: &Recipient, signing_key: Option<&PublicKey>) -> Result<(), Rejected> {
-        let fresh = self.recipients.insert(recipient.clone());
-        if fresh && signing_key.is_none_or(|key| self.keys.insert(*key.as_bytes())) {
-            Ok(())
-        } else {
-            Err(Rejected::rule("that key was used before"))
+        let full = self.devices.len() == MAX_DEVICES;
+        match self.devices.entry(device.device.clone()) {
+            Entry::Vacant(entry) if !device.device.is_recovery() => {
+                if full {
+                    return Err(Rejected::new(Kind::Bounds));
+                }
+                entry.insert(Device {
+                    member: member.clone(),
+                    recipient: device.recipient.clone(),
+                    signing_key: device.signing_key,
+                    added_at: at,
+                    sealed: None,
+                    active: true,
+                });
+                Ok(())
+            }
+            _ => Err(Rejected::rule("that device's name was used before or is reserved")),
         }
     }
 
@@ -450,7 +467,8 @@ impl Team {
 
     /// Rule A, and the recovery device reads every profile.
     fn drop_recovery(&mut self, lost: &mut BTreeSet<ProfileName>) {
-        if self.recovery.take().is_some() {
+        if let Some(recovery) = self.recovery.take() {
+            self.former_recoveries.push(recovery);
             lost.extend(self.profiles.keys().cloned());
         }
     }
