@@ -24,6 +24,14 @@ pub const PREFIX: &str = "vault-remind-";
 const HOUR: u8 = 9;
 
 impl Job {
+    /// True if no word of it has a line break, or another control character: behind one, a
+    /// unit file or a crontab goes on with a line of its own, which would be an order.
+    #[must_use]
+    pub fn is_on_one_line(&self) -> bool {
+        let variables = self.variables.iter().flat_map(|(name, value)| [name, value]);
+        !self.command.iter().chain([&self.directory]).chain(variables).any(|word| word.contains(char::is_control))
+    }
+
     /// `NAME.service` and `NAME.timer` for systemd.
     #[must_use]
     pub fn systemd(&self) -> [String; 2] {
@@ -212,6 +220,20 @@ mod tests {
             job().cron(),
             "0 9 * * * cd '/my project/100\\%' && VLT_STATE_DIR='/st ate' '/opt/my tools/vault' remind --notify 'command:printf '\\''\\%s'\\'' \"$HOME\" & <x>' # vault-remind-abcd1234\n"
         );
+    }
+
+    #[test]
+    fn a_line_break_anywhere_is_told() {
+        assert!(job().is_on_one_line());
+        let broken = "/a\n* * * * * sh";
+        let with = |change: fn(&mut Job, String)| {
+            let mut job = job();
+            change(&mut job, broken.to_owned());
+            job.is_on_one_line()
+        };
+        assert!(!with(|job, text| job.directory = text));
+        assert!(!with(|job, text| job.command.push(text)));
+        assert!(!with(|job, text| job.variables[0].1 = text));
     }
 
     #[test]

@@ -213,6 +213,35 @@ fn a_crontab_that_cannot_be_read_is_not_replaced() {
     assert!(!project.path("replaced").exists());
 }
 
+/// A line break ends a line of a crontab, within quotes too, and what follows is one of its own. A
+/// directory of a clone can be called like that.
+#[test]
+fn nothing_with_a_line_break_is_installed() {
+    let project = project();
+    for program in ["crontab", "systemctl"] {
+        stand_in(&project, program, "cat >>\"$HOME/installed\"");
+    }
+    let before = everything(&project);
+    let broken = project.path("app\n* * * * * touch it #");
+    std::fs::create_dir(&broken).unwrap();
+    std::fs::copy(project.path("project/vault.toml"), broken.join("vault.toml")).unwrap();
+    let file = broken.join("vault.toml").into_os_string().into_string().unwrap();
+    let text = String::from_utf8(project.vault_file()).unwrap();
+    let id = text.lines().find_map(|line| line.strip_prefix("id = \"")?.strip_suffix('"')).unwrap();
+    for with in ["cron", "systemd"] {
+        let elsewhere = ["--vault", &file, "schedule", "install", "--with", with];
+        let notify = ["schedule", "install", "--with", with, "--notify", "command:true\n* * * * * touch it"];
+        for words in [&elsewhere[..], &notify] {
+            let path = format!("{}:/usr/bin:/bin", project.path("bin").display());
+            let output = project.command(words).env("PATH", path).env("VLT_VAULT_ID", id).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.code() == Some(2) && said.contains("line break"), "{words:?}: {said}");
+        }
+    }
+    std::fs::remove_dir_all(&broken).unwrap();
+    assert_eq!(everything(&project), before);
+}
+
 #[test]
 fn cron_itself_runs_what_was_installed() {
     let project = project();

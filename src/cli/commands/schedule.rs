@@ -305,7 +305,12 @@ fn job(cx: &Context, ui: &mut Ui, notify: &[Channel], alias: bool) -> Result<Job
         let path = std::path::absolute(path).map_err(CommandError::WorkingDirectory)?;
         passed.push((name.to_owned(), text(path)?));
     }
-    Ok(Job { name: name(&opened), command, directory, variables: passed })
+    let job = Job { name: name(&opened), command, directory, variables: passed };
+    if !job.is_on_one_line() {
+        let why = "a path or command with a line break or another control character cannot be given to a scheduler";
+        return Err(CommandError::usage(why.to_owned()));
+    }
+    Ok(job)
 }
 
 /// What the job of a vault is called.
