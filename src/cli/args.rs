@@ -2,11 +2,14 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use vault::clock::{Span, Timestamp};
 use vault::{ProfileName, SecretName};
+
+use super::error::CommandError;
 
 /// When to colour output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -57,7 +60,7 @@ pub(crate) struct Globals {
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(crate) no_input: bool,
 
-    /// How long to wait for another vault that holds the lock
+    /// How long to wait for another vault that holds the lock [default: 10s]
     #[arg(
         long,
         global = true,
@@ -84,7 +87,7 @@ pub(crate) struct Pair {
     pub(crate) previous: bool,
 }
 
-impl std::str::FromStr for Pair {
+impl FromStr for Pair {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -99,13 +102,31 @@ impl std::str::FromStr for Pair {
     }
 }
 
+/// What an option sets a field to, or, as an empty text, that the field is taken out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Given<T>(pub(crate) Option<T>);
+
+impl<T: FromStr> FromStr for Given<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        if text.is_empty() { Ok(Self(None)) } else { text.parse().map(|value| Self(Some(value))) }
+    }
+}
+
+/// How many earlier values to keep.
+fn keep(text: &str) -> Result<Given<u8>, &'static str> {
+    let keep: Given<u8> = text.parse().map_err(|_| "it is a number from 0 to 100")?;
+    if keep.0.is_none_or(|keep| keep <= 100) { Ok(keep) } else { Err("it is a number from 0 to 100") }
+}
+
 /// Metadata of a secret, for `set` and the like. An empty text takes a field out.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Metadata")]
 pub(crate) struct Metadata {
     /// Rotate the value at this age, for example `90d`
     #[arg(long, value_name = "DURATION")]
-    pub(crate) rotate_every: Option<Span>,
+    pub(crate) rotate_every: Option<Given<Span>>,
 
     /// Do not rotate the value, on purpose
     #[arg(long, conflicts_with = "rotate_every")]
@@ -113,7 +134,7 @@ pub(crate) struct Metadata {
 
     /// When its provider ends the value, for example `2026-12-31`
     #[arg(long, value_name = "DATE")]
-    pub(crate) expires: Option<Timestamp>,
+    pub(crate) expires: Option<Given<Timestamp>>,
 
     /// When its provider made the value; its age counts from then
     #[arg(long, value_name = "DATE")]
@@ -160,8 +181,8 @@ pub(crate) struct Metadata {
     pub(crate) note: Option<String>,
 
     /// How many earlier values to keep, 0 to 100 [default: 3]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
-    pub(crate) keep: Option<u8>,
+    #[arg(long, value_name = "N", value_parser = keep)]
+    pub(crate) keep: Option<Given<u8>>,
 
     /// Secrets of one group are rotated together
     #[arg(long, value_name = "GROUP")]
@@ -169,20 +190,34 @@ pub(crate) struct Metadata {
 
     /// How long a replaced value stays available, and `exec` runs after the due date
     #[arg(long, value_name = "DURATION")]
-    pub(crate) grace: Option<Span>,
+    pub(crate) grace: Option<Given<Span>>,
 
     /// Warn this long before it is due, for example `14d,3d`
     #[arg(long, value_name = "DURATION,…", value_delimiter = ',')]
-    pub(crate) warn_at: Vec<Span>,
+    pub(crate) warn_at: Vec<Given<Span>>,
 
     /// What `exec` does with an overdue value
-    #[arg(long, value_name = "WHAT", value_parser = PossibleValuesParser::new(["warn", "refuse"]))]
+    #[arg(long, value_name = "WHAT", value_parser = PossibleValuesParser::new([
+        PossibleValue::new("warn"),
+        PossibleValue::new("refuse"),
+        PossibleValue::new("").hide(true),
+    ]))]
     pub(crate) on_overdue: Option<String>,
 }
 
 /// Text that may not be one: shown nowhere, so that a value typed by mistake is not repeated.
 #[derive(Clone)]
 pub(crate) struct Unshown(pub(crate) OsString);
+
+impl Unshown {
+    /// Refuses everything but `-`, before anything else is looked at.
+    pub(crate) fn check(given: Option<&Self>) -> Result<(), CommandError> {
+        match given {
+            Some(given) if given.0 != "-" => Err(CommandError::ValueAsArgument),
+            _ => Ok(()),
+        }
+    }
+}
 
 impl std::fmt::Debug for Unshown {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

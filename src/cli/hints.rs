@@ -41,6 +41,9 @@ impl CommandError {
             Self::UnknownProvider => {
                 "known are openai, anthropic, aws, github, stripe and others: see docs/providers.md".into()
             }
+            Self::DangerousName(name) if exec::names::credential(name.as_str()) => {
+                "such names are `vault`'s own, and none is ever given to a program".into()
+            }
             Self::DangerousName(name) => format!(
                 "if it is meant, pass `--allow-name {name}`, or `vault config allow_names {name}` on this machine"
             )

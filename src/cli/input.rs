@@ -34,7 +34,7 @@ pub(crate) fn text_from_standard_input(max: usize) -> Result<SecretValue, Comman
 
 /// A value from a file, every byte of it.
 pub(crate) fn value_file(path: &Path) -> Result<SecretValue, CommandError> {
-    let value = store::read(path, MAX_VALUE as u64).map_err(|error| match error {
+    let value = store::read_given(path, MAX_VALUE as u64).map_err(|error| match error {
         store::Error::TooLarge { .. } => CommandError::Vault(vault::Error::Bound("a value has at most 1 MiB")),
         other => other.into(),
     })?;

@@ -31,10 +31,12 @@ pub(super) fn report(ui: &mut Ui, error: &clap::Error, command: Option<&str>) ->
     Exit::Usage
 }
 
-/// The command that is meant, as far as a faulty command line tells.
+/// The command that is meant, as far as a faulty command line tells: `set`, `member add`.
 pub(super) fn command_of(cli: clap::Command, arguments: &[OsString]) -> Option<String> {
     let matches = cli.ignore_errors(true).disable_help_flag(true).try_get_matches_from(arguments).ok()?;
-    matches.subcommand_name().map(str::to_owned)
+    let found = std::iter::successors(matches.subcommand(), |(_, below)| below.subcommand());
+    let names: Vec<&str> = found.map(|(name, _)| name).collect();
+    (!names.is_empty()).then(|| names.join(" "))
 }
 
 /// Only what the definition of the command line says, never what was typed.
@@ -48,13 +50,24 @@ fn message(error: &clap::Error) -> String {
         ErrorKind::MissingRequiredArgument => format!("{} is missing", argument()),
         ErrorKind::ArgumentConflict => match text(error, ContextKind::PriorArg) {
             prior if prior == argument() || prior.is_empty() => format!("{} is given more than once", argument()),
+            // Whatever stands where `-` could: a value, or an option that there is none of.
+            prior if argument() == "[-]" => format!("with {prior}, nothing more goes behind the name"),
+            prior if prior == "[-]" => format!("with {}, nothing more goes behind the name", argument()),
             prior => format!("{} and {prior} exclude each other", argument()),
         },
         ErrorKind::NoEquals => format!("{} takes its value behind `=`", argument()),
         ErrorKind::InvalidUtf8 => "an argument is not valid UTF-8".to_owned(),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
             let typed = text(error, ContextKind::InvalidValue);
-            let why = error.source().map(ToString::to_string).filter(|why| why.split(' ').all(|word| word != typed));
+            let why = error.source().map(|why| match why.is::<std::num::ParseIntError>() {
+                true => "it is a whole number".to_owned(),
+                // Bounds are of the definition; the rest of the sentence repeats what was typed.
+                false => match why.to_string().strip_prefix(&format!("{typed} is not in ")) {
+                    Some(bounds) => format!("it is a number from {}", bounds.replace("..=", " to ")),
+                    None => why.to_string(),
+                },
+            });
+            let why = why.filter(|why| why.split(' ').all(|word| word != typed));
             let valid = text(error, ContextKind::ValidValue);
             match (why, valid.is_empty()) {
                 (Some(why), _) => format!("{}: {why}", argument()),

@@ -149,6 +149,8 @@ pub struct Search {
     pub steps: Vec<Step>,
     /// The public halves of what would be used.
     pub found: Option<(Recipient, PublicKey)>,
+    /// What the search would fail with, where there is something that cannot be used.
+    pub failed: Option<Error>,
 }
 
 impl Search {
@@ -259,7 +261,12 @@ pub fn explain(request: &Request<'_>, can_prompt: bool) -> Search {
     // Nobody is asked: an explanation is no reason to put up the keyring's prompt for long.
     let means = Means { person: false, passphrase: can_be_had(request.variables, can_prompt), explains: true };
     let (steps, found) = climb(request, means, |held, _| Ok(held.public()));
-    Search { steps, found: found.and_then(Result::ok).and_then(|(public, ..)| public) }
+    let (found, failed) = match found {
+        Some(Ok((public, ..))) => (public, None),
+        Some(Err(error)) => (None, Some(error)),
+        None => (None, None),
+    };
+    Search { steps, found, failed }
 }
 
 /// What can be had while looking at rungs.

@@ -83,10 +83,10 @@ impl Job {
     /// A line for a crontab, with the mark by which it is found again.
     #[must_use]
     pub fn cron(&self) -> String {
-        let words = self.variables.iter().map(|(name, value)| format!("{name}={}", shell(value)));
-        let words: Vec<String> = words.chain(self.command.iter().map(|word| shell(word))).collect();
+        let words = self.variables.iter().map(|(name, value)| format!("{name}={}", shell_word(value)));
+        let words: Vec<String> = words.chain(self.command.iter().map(|word| shell_word(word))).collect();
         // In a crontab `%` ends the command.
-        let line = format!("cd {} && {}", shell(&self.directory), words.join(" "));
+        let line = format!("cd {} && {}", shell_word(&self.directory), words.join(" "));
         format!("0 {HOUR} * * * {} # {}\n", line.replace('%', "\\%"), self.name)
     }
 
@@ -178,8 +178,9 @@ fn xml(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// A word for `sh`.
-fn shell(word: &str) -> String {
+/// A word for `sh`, quoted where it has to be.
+#[must_use]
+pub fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=@+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

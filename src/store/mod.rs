@@ -25,7 +25,7 @@ pub use append::Log;
 pub use cell::{Cell, MAX_CELL, overwrite_small};
 pub use directory::create_private_dir_all;
 pub use lock::Lock;
-pub use read::{read, read_private, read_private_from, read_ranges};
+pub use read::{read, read_given, read_private, read_private_from, read_ranges};
 pub use replace::{Mode, create_new, replace};
 pub use scratch::{Scratch, remove_tree};
 

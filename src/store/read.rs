@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, OFlags};
 use rustix::io::retry_on_intr;
 use zeroize::Zeroizing;
 
@@ -20,6 +20,30 @@ use super::{Error, Kind, check_private, open_regular};
 pub fn read(path: &Path, max: u64) -> Result<Vec<u8>, Error> {
     let (fd, stat) = open_regular(path, OFlags::RDONLY)?;
     let mut bytes = read_bounded(&fd, u64::try_from(stat.st_size).unwrap_or(0), path, max)?;
+    Ok(std::mem::take(&mut *bytes))
+}
+
+/// Reads a file that a person named as the source of something, wherever its name leads: links
+/// are followed, and a pipe behind the name of a descriptor (`/dev/stdin`, or `/dev/fd/63` for
+/// `<(…)` of a shell) is read to its end.
+///
+/// # Errors
+/// As [`read`], with [`Error::NotRegular`] at once for all else: whoever would write into a
+/// FIFO might never come.
+pub fn read_given(path: &Path, max: u64) -> Result<Vec<u8>, Error> {
+    let is_descriptor = ["/dev/stdin", "/dev/fd", "/proc/self/fd"].iter().any(|names| path.starts_with(names));
+    let waiting = if is_descriptor { OFlags::empty() } else { OFlags::NONBLOCK };
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | waiting;
+    let fd = retry_on_intr(|| rustix::fs::openat(CWD, path, flags, rustix::fs::Mode::empty())).map_err(|errno| {
+        if errno == rustix::io::Errno::NOENT { Error::missing(path) } else { Error::io("open", path, errno) }
+    })?;
+    let stat = rustix::fs::fstat(&fd).map_err(|errno| Error::io("open", path, errno))?;
+    let size = match Kind::of(&stat) {
+        Kind::File => u64::try_from(stat.st_size).unwrap_or(0),
+        Kind::Fifo if is_descriptor => 0,
+        kind => return Err(Error::NotRegular { path: path.to_path_buf(), kind }),
+    };
+    let mut bytes = read_bounded(&fd, size, path, max)?;
     Ok(std::mem::take(&mut *bytes))
 }
 

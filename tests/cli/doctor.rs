@@ -38,6 +38,13 @@ fn what_is_wrong_is_named_and_is_status_1() {
             && vault["hint"].as_str().unwrap().contains(".gitattributes")
     );
     world.vault(["doctor"]).exits(1);
+    let world = World::new();
+    set_mode(&world.identity_file(), 0o644);
+    let found = check(&world, "identity");
+    assert_eq!(found["status"], "problem");
+    assert!(found["detail"].as_str().unwrap().contains("open to other users (mode 0644)"), "{found}");
+    assert!(found["hint"].as_str().unwrap().starts_with("chmod 600 "), "{found}");
+    world.vault(["doctor"]).exits(1);
 }
 
 #[test]

@@ -130,6 +130,7 @@ fn a_mistyped_command_is_told_with_what_was_meant() {
     }
     world.vault(["profile", "lits"]).fails(2, "no such command", "did you mean `list`?");
     world.vault(["zzzz"]).fails(2, "no such command", "`vault help` lists the commands");
+    world.vault(["member", "add"]).fails(2, "<NAME> is missing", "`vault help member add` says what it takes");
 }
 
 #[test]

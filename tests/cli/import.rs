@@ -26,7 +26,11 @@ fn what_is_skipped_is_told_and_is_status_1() {
     assert_eq!(output.warnings().len(), 3, "{}", output.stderr);
     let output =
         output.says("line 2: ").says("line 3: skipped LD_PRELOAD").says("line 1: skipped A: set again on line 5");
-    output.says("imported into profile default: 2 new");
+    let output = output.says("imported into profile default: 2 new");
+    let lines: Vec<&str> = output.warnings().iter().map(|warning| &warning[.."line 1".len()]).collect();
+    assert_eq!(lines, ["line 1", "line 2", "line 3"]);
+    // What was skipped would be lost with the file.
+    output.says("what was skipped is nowhere but in .env").says_not("delete the plaintext");
     assert_eq!(world.value("A"), b"3");
     world.vault(["import", "--allow-name", "LD_PRELOAD"]).exits(1).says("1 new, 2 as they were");
     let records = world.records("alice-laptop");
@@ -124,4 +128,38 @@ fn what_looks_like_a_bare_repository_in_a_clone_runs_nothing() {
     write(&hostile.join(".env"), "C=1\n");
     world.run(["import"]).within(&hostile).output().ok().says("1 new");
     assert!(!mark.exists(), "a program of the clone was run");
+}
+
+#[test]
+fn a_link_and_a_pipe_are_read_and_what_to_delete_is_the_file_itself() {
+    let world = World::new();
+    git(&world.project, &["init", "-q"]);
+    std::fs::create_dir(world.home.join("kept")).unwrap();
+    let kept = world.home.join("kept/it's all.env");
+    write(&kept, "A=1\n");
+    std::os::unix::fs::symlink(&kept, world.project.join(".env")).unwrap();
+    let removal = format!("rm '{}'", kept.to_str().unwrap().replace('\'', "'\\''"));
+    world.vault(["import"]).ok().says("1 new").says(&removal);
+    write(&world.project.join("-x.env"), "B=2\n");
+    world.vault(["import", "-x.env"]).ok().says("rm -- -x.env");
+    world.run(["import", "/dev/stdin"]).stdin("C=3\n").output().ok().says("1 new").says_not("delete");
+    world.run(["set", "D", "--from-file", "/dev/stdin"]).stdin("4\n").output().ok();
+    world.vault(["set", "E", "--from-file", ".env"]).ok();
+    for (name, value) in [("A", &b"1"[..]), ("B", b"2"), ("C", b"3"), ("D", b"4\n"), ("E", b"A=1\n")] {
+        assert_eq!(world.value(name), value, "{name}");
+    }
+    std::os::unix::fs::symlink("nowhere", world.project.join("dangling")).unwrap();
+    world.vault(["import", "dangling"]).fails_with(8, "dangling does not exist");
+}
+
+#[test]
+fn a_link_to_a_file_that_git_tracks_leads_to_exposure() {
+    let world = World::new();
+    git(&world.project, &["init", "-q"]);
+    write(&world.project.join("shared.env"), "A=1\n");
+    git(&world.project, &["add", "-f", "shared.env"]);
+    std::os::unix::fs::symlink("shared.env", world.project.join(".env")).unwrap();
+    world.vault(["import"]).ok().says("git has tracked").says("shared.env");
+    let json = world.vault(["list", "--json"]).ok().json();
+    assert_eq!(json[0]["exposed"][0]["why"], "shared.env was in git");
 }

@@ -45,3 +45,9 @@ fn only_the_profile_itself_is_changed() {
     world.vault(["-p", "dev", "rm", "BASE"]).fails_with(3, "no secret BASE in profile dev");
     world.vault(["list"]).ok().prints("BASE");
 }
+
+#[test]
+fn a_name_given_twice_is_told_once() {
+    let (world, _) = World::with_secret("A");
+    world.vault(["rm", "A", "A"]).ok().says("removed A from");
+}

@@ -146,6 +146,24 @@ fn metadata_changes_alone_and_never_move_the_clock() {
 }
 
 #[test]
+fn an_empty_text_takes_a_field_out() {
+    let world = World::new();
+    world.set_with("K", "v", &["--rotate-every", "90d", "--expires", "2020-01-02", "--keep", "7", "--grace", "1d"]);
+    world.vault(["set", "K", "--warn-at", "14d,3d", "--on-overdue", "refuse"]).ok();
+    let show = || world.vault(["show", "K", "--json"]).ok().json();
+    assert_eq!(show()["state"], "expired");
+    world.vault(["set", "K", "--expires", ""]).ok().says("changed the metadata");
+    assert_eq!((&show()["state"], &show()["rotate_every"]), (&"fresh".into(), &"90d".into()));
+    world.vault(["set", "K", "--rotate-every", "", "--keep", "", "--grace", "", "--warn-at="]).ok();
+    assert_eq!((&show()["state"], &show()["keep"]), (&"unmanaged".into(), &3.into()));
+    world.vault(["set", "K", "--on-overdue", ""]).ok();
+    for field in ["rotate_every", "expires_at", "keep", "grace", "warn_at", "on_overdue"] {
+        assert!(!world.text().contains(&format!("{field} = ")), "{field}");
+    }
+    world.vault(["set", "K", "--expires", ""]).ok().says("nothing changed");
+}
+
+#[test]
 fn the_providers_date_counts() {
     let world = World::new();
     world.set_with("K", "v", &["--created", "2026-01-02", "--expires", "2027-01-02T03:04:05Z"]);
@@ -153,19 +171,24 @@ fn the_providers_date_counts() {
     assert_eq!(json["set_at"], "2026-01-02T00:00:00Z");
     assert_eq!(json["expires_at"], "2027-01-02T03:04:05Z");
     world.vault(["set", "K", "--created", "2999-01-01"]).fails_with(2, "in the future");
-    for (flag, bad) in [
-        ("--created", "yesterday"),
-        ("--expires", "2026-02-30"),
-        ("--rotate-every", "soon"),
-        ("--rotate-every", "0d"),
-        ("--keep", "101"),
-        ("--on-overdue", "panic"),
-        ("--provider", "nosuch"),
+    for (flag, bad, why) in [
+        ("--created", "yesterday", "not a date"),
+        ("--created", "", "not a date"),
+        ("--expires", "2026-02-30", "not a date"),
+        ("--rotate-every", "soon", "not a duration"),
+        ("--rotate-every", "0d", "between 1s and 10000 years"),
+        ("--keep", "101", "it is a number from 0 to 100"),
+        ("--keep", "-1", "it is a number from 0 to 100"),
+        ("--on-overdue", "panic", "it is one of warn, refuse"),
+        ("--provider", "nosuch", "no such provider"),
     ] {
         let before = world.snapshot();
-        world.vault(["set", "K", flag, bad]).exits(2);
+        world.vault(["set", "K", flag, bad]).fails_with(2, why);
         world.assert_unchanged(&before);
     }
+    world.vault(["set", "K", "--generate=5"]).fails_with(2, "--generate[=<LEN>]: it is a number from 16 to 4096");
+    world.vault(["set", "K", "--generate=x"]).fails_with(2, "--generate[=<LEN>]: it is a whole number");
+    world.vault(["get", "K", "--version", "x"]).fails_with(2, "--version <N>: it is a whole number");
 }
 
 #[test]
@@ -208,9 +231,7 @@ fn names_have_a_grammar() {
 fn options_that_contradict_each_other_are_refused() {
     let world = World::new();
     for words in [
-        &["set", "K", "-", "--from-file", "f"][..],
-        &["set", "K", "-", "--generate"],
-        &["set", "K", "--from-file", "f", "--generate"],
+        &["set", "K", "--from-file", "f", "--generate"][..],
         &["set", "K", "-", "--rotate-every", "1d", "--no-rotation"],
         &["config", "rollback", "warn", "--unset"],
         &["exec", "--only", "A", "--except", "B", "--", "true"],
@@ -219,4 +240,18 @@ fn options_that_contradict_each_other_are_refused() {
         let status = if words[0] == "exec" { 125 } else { 2 };
         world.vault(words).fails_with(status, "exclude each other");
     }
+    for (option, values) in [("--from-file", &["-", "--from-file", "f"][..]), ("--generate", &["--generate", "20"])] {
+        let words = [&["set", "K"], values].concat();
+        world.vault(words).fails_with(2, &format!("with {option}")).says("nothing more goes behind the name");
+    }
+}
+
+#[test]
+fn a_value_as_an_argument_is_refused_before_anything_else() {
+    let world = World::bare();
+    let before = world.snapshot();
+    for words in [&["set", "K", "typed"][..], &["rotate", "K", "typed"], &["git", "resolve", "K", "typed"]] {
+        world.vault(words).fails(2, "a value is never an argument", "pipe it into");
+    }
+    world.assert_unchanged(&before);
 }

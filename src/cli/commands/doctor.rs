@@ -132,6 +132,12 @@ fn vault_and_place(cx: &Context) -> (Vec<Check>, Option<Vault>) {
 
 fn identity_search(cx: &Context, ui: &Ui, vault: Option<&Vault>) -> Check {
     let search = unlock::with_request(cx, vault, |request| identity::explain(request, ui.can_ask()));
+    if let Some(error) = search.failed {
+        // That a keyring is locked says only that nobody sits here.
+        let passes = matches!(error, identity::Error::Keyring(_));
+        let check = Check::problem("identity", &error.into());
+        return if passes { Check { status: Status::Warning, ..check } } else { check };
+    }
     match (&search.found, vault) {
         (Some((recipient, _)), Some(vault)) => match vault.team().device_of(recipient) {
             Some(device) => Check::ok("identity", format!("{device} of this vault")),

@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use vault::clock::{Span, Timestamp};
 use vault::interchange::{Entry, Parsed, dotenv, json};
+use vault::rotation::schedule::shell_word;
 use vault::{Exposure, RotateEvery, SecretName, Stored, Text, Value, provider, store};
 
 use super::set::{describe, recognise};
@@ -65,7 +66,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let text = if from_input {
         input::text_from_standard_input(MAX_IMPORT as usize)?
     } else {
-        vault::secret_value::SecretValue::new(store::read(&args.file, MAX_IMPORT)?)
+        vault::secret_value::SecretValue::new(store::read_given(&args.file, MAX_IMPORT)?)
     };
     let is_json = args.file.extension().is_some_and(|ending| ending == "json");
     let format = args.format.unwrap_or(if is_json { Format::Json } else { Format::Dotenv });
@@ -76,11 +77,11 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     };
     drop(text);
 
-    let mut problems: Vec<String> = skipped
+    let mut problems: Vec<(usize, String)> = skipped
         .iter()
         .map(|skipped| match &skipped.name {
-            Some(name) => format!("line {}: skipped {name}: {}", skipped.line, skipped.reason),
-            None => format!("line {}: skipped: {}", skipped.line, skipped.reason),
+            Some(name) => (skipped.line, format!("skipped {name}: {}", skipped.reason)),
+            None => (skipped.line, format!("skipped: {}", skipped.reason)),
         })
         .collect();
     let mut taken: Vec<(SecretName, Entry)> = Vec::new();
@@ -89,23 +90,23 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         if cx.allows_name(name.as_str(), &args.allow_names) {
             taken.push((name, entry));
         } else {
-            problems.push(format!(
-                "line {}: skipped {name}: it changes how programs load or run (`--allow-name {name}` takes it)",
-                entry.line
-            ));
+            let why = format!("skipped {name}: it changes how programs load or run (`--allow-name {name}` takes it)");
+            problems.push((entry.line, why));
         }
     }
-    for problem in &problems {
-        ui.warn(problem);
+    problems.sort_by_key(|(line, _)| *line);
+    for (line, problem) in &problems {
+        ui.warn(&format!("line {line}: {problem}"));
     }
     let end = if problems.is_empty() { Ok(()) } else { Err(CommandError::Said(Exit::Found)) };
     if taken.is_empty() {
         ui.note("nothing to import");
         return end;
     }
-    let was_tracked = !from_input && git::was_ever_tracked(&args.file);
-    let why: Option<Text> = was_tracked
-        .then(|| format!("{} was in git", args.file.file_name().unwrap_or_default().to_string_lossy()))
+    let file = if from_input { None } else { plaintext(&args.file) };
+    let tracked = file.as_deref().filter(|file| git::was_ever_tracked(file));
+    let why: Option<Text> = tracked
+        .map(|file| format!("{} was in git", file.file_name().unwrap_or_default().to_string_lossy()))
         .and_then(|why| why.parse().ok());
     let names: Vec<SecretName> = taken.iter().map(|(name, _)| name.clone()).collect();
     let mut change = Change::of("import", &profile, &names).only_tried(args.dry_run);
@@ -149,8 +150,38 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     }
     let (Edit::Changed(counts) | Edit::Unchanged(counts)) = outcome;
     ui.note(&format!("imported into profile {profile}: {counts}"));
-    report(ui, args, &taken, was_tracked, from_input);
+    report(ui, &taken);
+    match &file {
+        Some(file) if tracked.is_some() => {
+            ui.warn(&format!(
+                "git has tracked {}, so everybody with the repository has these values; they are marked as exposed",
+                file.display()
+            ));
+            ui.hint("rotate them at their providers; `vault list` shows where to begin");
+        }
+        Some(file) if end.is_err() => ui.hint(&format!(
+            "what was skipped is nowhere but in {}: see to those lines before you delete it",
+            file.display()
+        )),
+        Some(file) => {
+            ui.hint(&format!("once your program runs under `vault exec`, delete the plaintext: {}", removal(file)))
+        }
+        None => {}
+    }
     end
+}
+
+/// The file that holds the text which was read: where a link leads to; none where it came through a pipe.
+fn plaintext(named: &Path) -> Option<PathBuf> {
+    let is_link = std::fs::symlink_metadata(named).is_ok_and(|found| found.is_symlink());
+    let file = if is_link { std::fs::canonicalize(named).ok()? } else { named.to_path_buf() };
+    std::fs::metadata(&file).is_ok_and(|found| found.is_file()).then_some(file)
+}
+
+/// What to type to delete a file, whatever its name is.
+fn removal(file: &Path) -> String {
+    let word = shell_word(&file.display().to_string());
+    if word.starts_with('-') { format!("rm -- {word}") } else { format!("rm {word}") }
 }
 
 #[derive(Default)]
@@ -174,7 +205,7 @@ impl std::fmt::Display for Counts {
     }
 }
 
-fn report(ui: &mut Ui, args: &Args, taken: &[(SecretName, Entry)], was_tracked: bool, from_input: bool) {
+fn report(ui: &mut Ui, taken: &[(SecretName, Entry)]) {
     let literal: Vec<&str> =
         taken.iter().filter(|(_, entry)| entry.literal_dollar).map(|(name, _)| name.as_str()).collect();
     if !literal.is_empty() {
@@ -185,14 +216,5 @@ fn report(ui: &mut Ui, args: &Args, taken: &[(SecretName, Entry)], was_tracked: 
         if let Some(detected) = detected.filter(|detected| matches!(detected.form, provider::Form::Mismatch(_))) {
             describe(ui, name, &detected);
         }
-    }
-    let file = args.file.display();
-    if was_tracked {
-        ui.warn(&format!(
-            "git has tracked {file}, so everybody with the repository has these values; they are marked as exposed"
-        ));
-        ui.hint("rotate them at their providers; `vault list` shows where to begin");
-    } else if !from_input {
-        ui.hint(&format!("once your program runs under `vault exec`, delete the plaintext: rm {file}"));
     }
 }

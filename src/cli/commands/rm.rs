@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use vault::SecretName;
 
 use crate::cli::context::Context;
@@ -29,7 +31,8 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     if let Some(name) = args.names.iter().find(|name| !sections[0].contains(name)) {
         return Err(cx.no_secret(&sections, &profile, name));
     }
-    let list = args.names.iter().map(SecretName::as_str).collect::<Vec<_>>().join(", ");
+    let names: BTreeSet<&str> = args.names.iter().map(SecretName::as_str).collect();
+    let list = names.into_iter().collect::<Vec<_>>().join(", ");
     let change = Change::of("rm", &profile, &args.names).only_tried(args.dry_run);
     cx.change(ui, &opened, &change, |tx, signer, now| {
         let (section, _) = tx.profile(&profile, signer)?;

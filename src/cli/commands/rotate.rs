@@ -79,6 +79,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
+    Unshown::check(args.source.as_ref())?;
     let profile = cx.profile();
     cx.attempt("rotate", &profile, std::slice::from_ref(&args.name));
     cx.keep_identity();
@@ -249,7 +250,6 @@ fn ask(ui: &mut Ui, args: &Args, members: &Members) -> Result<Values, CommandErr
     let mut values = Values::new();
     for (name, secret) in members {
         let value = match &args.source {
-            Some(source) if source.0 != "-" => return Err(CommandError::ValueAsArgument),
             Some(_) => input::standard_input(ui, false)?,
             None => {
                 say_where(ui, name, secret);

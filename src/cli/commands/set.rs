@@ -4,7 +4,7 @@ use vault::clock::Timestamp;
 use vault::secret_value::SecretValue;
 use vault::{ProviderName, RotateEvery, Secret, SecretName, Stage, Stored, Text, Value, provider};
 
-use crate::cli::args::{Metadata, Unshown};
+use crate::cli::args::{Given, Metadata, Unshown};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::input;
@@ -16,7 +16,8 @@ use crate::cli::ui::Ui;
 ///
 /// The value is asked for without being shown, read from a file or from
 /// standard input, or generated; it is never an argument. With metadata options
-/// and no value, only the metadata changes.
+/// and no value, only the metadata changes. An empty text takes a field out:
+/// `--expires ''`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Name of the secret, for example `OPENAI_API_KEY`
@@ -56,6 +57,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
+    Unshown::check(args.source.as_ref())?;
     let profile = cx.profile();
     cx.attempt("set", &profile, std::slice::from_ref(&args.name));
     let opened = cx.open(ui)?;
@@ -108,12 +110,8 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
 }
 
 fn value(ui: &mut Ui, args: &Args, metadata: &Fields, exists: bool) -> Result<Option<SecretValue>, CommandError> {
-    let value = if let Some(source) = &args.source {
-        if source.0 != "-" {
-            return Err(CommandError::ValueAsArgument);
-        }
-        let value = input::standard_input(ui, args.raw)?;
-        Some(value)
+    let value = if args.source.is_some() {
+        Some(input::standard_input(ui, args.raw)?)
     } else if let Some(path) = &args.from_file {
         Some(input::value_file(path)?)
     } else if let Some(length) = args.generate {
@@ -267,25 +265,26 @@ impl<'a> Fields<'a> {
 
     fn apply(&self, secret: &mut Secret, only_metadata: bool) {
         let policy = &mut secret.policy;
-        if let Some(span) = self.args.rotate_every {
-            policy.rotate_every = Some(RotateEvery::Every(span));
+        if let Some(Given(span)) = self.args.rotate_every {
+            policy.rotate_every = span.map(RotateEvery::Every);
         }
         if self.args.no_rotation {
             policy.rotate_every = Some(RotateEvery::Never);
         }
-        policy.keep = self.args.keep.or(policy.keep);
-        policy.grace = self.args.grace.or(policy.grace);
+        policy.keep = self.args.keep.map_or(policy.keep, |Given(keep)| keep);
+        policy.grace = self.args.grace.map_or(policy.grace, |Given(grace)| grace);
         if !self.args.warn_at.is_empty() {
-            policy.warn_at.clone_from(&self.args.warn_at);
+            policy.warn_at = self.args.warn_at.iter().filter_map(|Given(span)| *span).collect();
             policy.warn_at.sort_unstable_by(|a, b| b.cmp(a));
             policy.warn_at.dedup();
         }
         match self.args.on_overdue.as_deref() {
             Some("refuse") => policy.on_overdue = Some(vault::OnOverdue::Refuse),
+            Some("") => policy.on_overdue = None,
             Some(_) => policy.on_overdue = Some(vault::OnOverdue::Warn),
             None => {}
         }
-        secret.expires_at = self.args.expires.or(secret.expires_at);
+        secret.expires_at = self.args.expires.map_or(secret.expires_at, |Given(expires)| expires);
         if let (Some(created), true) = (self.args.created, only_metadata) {
             // Better knowledge of the same value's date; the value did not change.
             secret.set_at = created;

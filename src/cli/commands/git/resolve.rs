@@ -41,9 +41,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
-    if args.source.as_ref().is_some_and(|source| source.0 != "-") {
-        return Err(CommandError::ValueAsArgument);
-    }
+    Unshown::check(args.source.as_ref())?;
     if !args.ours && !args.theirs && args.source.is_none() {
         return Err(CommandError::usage("say what it is to be: `--ours`, `--theirs`, or `-`".to_owned()));
     }
