@@ -203,6 +203,43 @@ fn every_other_file_is_refused_for_its_reason() {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), index.as_array().unwrap().len(), wrong.join("\n"));
 }
 
+/// Changes that were verified before are not verified again: that must change nothing else.
+#[test]
+fn what_was_verified_before_reads_as_it_did_then() {
+    let mut known = BTreeMap::new();
+    for entry in std::fs::read_dir(vectors().join("valid")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|ending| ending != "toml") {
+            continue;
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        let vault = Vault::read(bytes.clone(), &[]).unwrap();
+        let hashes = vault.team().hashes().to_vec();
+        for seen in 1..=hashes.len() {
+            let again = Vault::read(bytes.clone(), &hashes[..seen]).unwrap();
+            assert_eq!(format!("{:?}", again.team()), format!("{:?}", vault.team()), "{}, {seen} seen", path.display());
+            assert!(again.check().is_empty(), "{}, {seen} seen", path.display());
+        }
+        known.entry(vault.id()).or_insert_with(Vec::new).push(hashes);
+    }
+    // What is refused is refused behind a beginning that is known, for the same reason.
+    let mut behind_known = 0;
+    let index = read_json(&vectors().join("reject/index.json"));
+    for entry in index.as_array().unwrap() {
+        let file = entry["file"].as_str().unwrap();
+        let bytes = std::fs::read(vectors().join("reject").join(file)).unwrap();
+        let Some(logs) = Vault::claimed_id(&bytes).and_then(|id| known.get(&id)) else { continue };
+        let kind = |read: Result<Vault, Rejected>| {
+            read.err().map(|rejected| (rejected.kind, rejected.line, rejected.to_string()))
+        };
+        for hashes in logs {
+            behind_known += 1;
+            assert_eq!(kind(Vault::read(bytes.clone(), hashes)), kind(Vault::read(bytes.clone(), &[])), "{file}");
+        }
+    }
+    assert!(behind_known > 300, "only {behind_known} began as a valid one");
+}
+
 #[test]
 fn sealed_identities_open_with_their_passphrase() {
     let mut count = 0;
