@@ -2,6 +2,8 @@
 //! (`docs/format.md`, section 3).
 
 mod questions;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use std::sync::Arc;
@@ -47,6 +49,8 @@ pub struct ProfileState {
     pub commitment: Commitment,
     /// Parents, in order of precedence.
     pub extends: Vec<ProfileName>,
+    /// Its place in the order in which profiles came.
+    number: u16,
 }
 
 /// The team after a chain of changes.
@@ -59,6 +63,9 @@ pub struct Team {
     devices: BTreeMap<DeviceName, Device>,
     profiles: BTreeMap<ProfileName, ProfileState>,
     former_profiles: BTreeSet<ProfileName>,
+    /// The numbers of the parents of each profile that ever was, by its own: looking for
+    /// circles by names takes a hostile log minutes.
+    parents: Vec<Vec<u16>>,
     recovery: Option<Recovery>,
     /// Recovery devices that were replaced or dropped: what is theirs is not used again.
     former_recoveries: Vec<Recovery>,
@@ -384,37 +391,52 @@ impl Team {
         if self.profiles.len() + self.former_profiles.len() == MAX_PROFILES {
             return Err(Rejected::new(Kind::Bounds));
         }
-        self.check_parents(profile, extends)?;
+        let parents = self.parents_of(profile, extends)?;
+        let number = u16::try_from(self.parents.len()).map_err(|_| Rejected::new(Kind::Bounds))?;
+        self.parents.push(parents);
         // Epoch 0 stands for "not keyed yet"; `rekey` refuses to leave it so.
         let commitment = [0; 32];
         let state = ProfileState {
             epoch: 0,
             commitment: crate::crypto::to_base64(&commitment).parse().expect("32 bytes are a commitment"),
             extends: extends.to_vec(),
+            number,
         };
         self.profiles.insert(profile.clone(), state);
         Ok(())
     }
 
-    fn check_parents(&self, profile: &ProfileName, extends: &[ProfileName]) -> Result<(), Rejected> {
-        let mut open: Vec<&ProfileName> = extends.iter().collect();
-        let mut seen = BTreeSet::new();
+    /// The numbers of a profile's parents, if all exist and none extends it in turn.
+    fn parents_of(&self, profile: &ProfileName, extends: &[ProfileName]) -> Result<Vec<u16>, Rejected> {
+        let circle = Rejected::rule("a profile cannot extend itself");
+        if extends.contains(profile) {
+            return Err(circle);
+        }
+        let number = |parent| self.profiles.get(parent).map(|state: &ProfileState| state.number);
+        let parents: Option<Vec<u16>> = extends.iter().map(number).collect();
+        let parents = parents.ok_or(Rejected::rule("a profile extends one that does not exist"))?;
+        // Nobody can extend one that is new.
+        let Some(own) = number(profile) else { return Ok(parents) };
+        let mut seen = vec![false; self.parents.len()];
+        let mut open = parents.clone();
         while let Some(parent) = open.pop() {
-            if parent == profile {
-                return Err(Rejected::rule("a profile cannot extend itself"));
+            if parent == own {
+                return Err(circle);
             }
-            let state = self.profiles.get(parent).ok_or(Rejected::rule("a profile extends one that does not exist"))?;
-            if seen.insert(parent) {
-                open.extend(&state.extends);
+            for above in &self.parents[usize::from(parent)] {
+                if !std::mem::replace(&mut seen[usize::from(*above)], true) {
+                    open.push(*above);
+                }
             }
         }
-        Ok(())
+        Ok(parents)
     }
 
     fn set_extends(&mut self, profile: &ProfileName, extends: &[ProfileName]) -> Result<(), Rejected> {
-        self.check_parents(profile, extends)?;
+        let parents = self.parents_of(profile, extends)?;
         let state = self.profiles.get_mut(profile).ok_or(Rejected::rule("no such profile"))?;
         state.extends = extends.to_vec();
+        self.parents[usize::from(state.number)] = parents;
         Ok(())
     }
 
