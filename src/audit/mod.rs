@@ -83,7 +83,7 @@ pub enum Error {
     #[error("not a device name")]
     Device,
     /// The place named by `VLT_AUDIT` took no record.
-    #[error("cannot write the audit record to {sink}")]
+    #[error("cannot write the audit record to {sink}: {reason}")]
     Sink {
         /// The sink, as it was named.
         sink: String,
@@ -92,7 +92,7 @@ pub enum Error {
         reason: std::io::Error,
     },
     /// A log could not be read to its end.
-    #[error("cannot read the audit log")]
+    #[error("cannot read the audit log: {0}")]
     Read(#[source] std::io::Error),
     /// Not a checkpoint, or one that was changed after it was signed.
     #[error("not a checkpoint, or changed after it was signed")]

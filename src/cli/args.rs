@@ -14,7 +14,7 @@ use super::error::CommandError;
 /// When to colour output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum ColorChoice {
-    /// On a terminal, unless `NO_COLOR` is set
+    /// On a terminal, unless `NO_COLOR` is set or TERM is `dumb`
     Auto,
     /// Also into a pipe
     Always,

@@ -61,9 +61,9 @@ pub(crate) enum CommandError {
     Usage { message: String },
     #[error("a value is never an argument: it would be in the shell's history and visible to every process")]
     ValueAsArgument,
-    #[error("no value: there is no terminal to ask on")]
+    #[error("no value: there is no terminal to ask on, or `--no-input` forbids it")]
     NoValue,
-    #[error("no passphrase: there is no terminal to ask on")]
+    #[error("no passphrase: there is no terminal to ask on, or `--no-input` forbids it")]
     NoPassphrase,
     #[error("the passphrase is empty")]
     EmptyPassphrase,

@@ -216,7 +216,8 @@ fn hint_for(kind: Kind) -> Option<&'static str> {
         Kind::TooNew => "update vault; this version leaves the file alone",
         Kind::LineEndings => "add `vault.toml -text` to .gitattributes and check the file out again",
         Kind::ConflictMarkers => "`vault git repair` merges it again from the commits that verify",
-        Kind::NotAVault | Kind::Bounds => return None,
+        Kind::NotAVault => "take the file back from git, or name the vault file with `--vault FILE`",
+        Kind::Bounds => return None,
         Kind::Layout => {
             "restore the file from git, as with `vault git repair`; it is changed with `vault`, not by hand"
         }

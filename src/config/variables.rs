@@ -140,10 +140,11 @@ impl Variables {
         self.raw("PATH")
     }
 
-    /// `NO_COLOR`: true if set to anything but the empty text.
+    /// True if `NO_COLOR` is set to anything but the empty text, or `TERM` is a terminal that
+    /// knows no colours.
     #[must_use]
     pub fn no_color(&self) -> bool {
-        self.is_set("NO_COLOR")
+        self.is_set("NO_COLOR") || self.terminal_type().is_some_and(|kind| kind == "dumb")
     }
 
     /// `TERM`: the kind of terminal.

@@ -144,7 +144,9 @@ fn filters_and_json() {
     world.vault(["audit"]).ok().prints("refused").prints("alice-laptop");
     world.vault(["audit", "--action", "none"]).ok().says("no records");
     world.vault(["audit", "--outcome", "maybe"]).fails_with(2, "done, intent, failed, refused");
-    world.vault(["audit", "--since", "soon"]).exits(2);
+    world.vault(["audit", "--since", "soon"]).fails_with(2, "--since: not a date: write 2026-12-31");
+    world.vault(["audit", "--until", "soon"]).fails_with(2, "or a duration such as 7d");
+    world.vault(["audit", "--log", "vault.toml"]).fails_with(8, "cannot read the audit log: Not a directory");
 }
 
 #[test]

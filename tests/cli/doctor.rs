@@ -38,6 +38,11 @@ fn what_is_wrong_is_named_and_is_status_1() {
             && vault["hint"].as_str().unwrap().contains(".gitattributes")
     );
     world.vault(["doctor"]).exits(1);
+    let (world, _) = World::with_secret("K");
+    world.put(world.text().replace("version = 1", "version = 2"));
+    let vault = check(&world, "vault");
+    assert_eq!(vault["status"], "problem");
+    assert!(vault["detail"].as_str().unwrap().contains("profile default: changed after it was signed"), "{vault}");
     let world = World::new();
     set_mode(&world.identity_file(), 0o644);
     let found = check(&world, "identity");

@@ -139,6 +139,7 @@ fn colour_is_for_terminals_that_want_it() {
     let shown = |run: crate::harness::Run<'_>| Terminal::spawn(run.command()).ends(0);
     assert!(shown(world.run(["list"])).contains("\u{1b}["));
     assert!(!shown(world.run(["list"]).env("NO_COLOR", "1")).contains('\u{1b}'));
+    assert!(!shown(world.run(["list"]).env("TERM", "dumb")).contains('\u{1b}'));
     assert!(!shown(world.run(["list", "--color", "never"])).contains('\u{1b}'));
     assert!(shown(world.run(["list", "--color", "always"]).env("NO_COLOR", "1")).contains("\u{1b}["));
     // An empty one counts as unset (no-color.org).

@@ -108,10 +108,10 @@ fn vault_and_place(cx: &Context) -> (Vec<Check>, Option<Vault>) {
         Err(error) => return (vec![Check::problem("vault", &error)], None),
     };
     let team = vault.team();
-    let mut checks = vec![Check::ok(
-        "vault",
-        format!("{}: profiles {}, members {}", path.display(), team.profiles().len(), team.members().len()),
-    )];
+    let counts = format!("{}: profiles {}, members {}", path.display(), team.profiles().len(), team.members().len());
+    let broken = team.profiles().keys().find_map(|profile| vault.section(profile).err());
+    let check = broken.map_or_else(|| Check::ok("vault", counts), |error| Check::problem("vault", &error.into()));
+    let mut checks = vec![check];
     let known = Place::of(&path).and_then(|place| Ok(Places::load(cx.directories())?.known(&place)));
     checks.push(match known {
         Ok(Known::Id(id)) if id == vault.id().to_string() => Check::ok("place", format!("trusted as {id}")),

@@ -58,8 +58,8 @@ enum OutcomeArg {
 impl Selection {
     pub(super) fn filter(&self, now: Timestamp) -> Result<Filter, CommandError> {
         Ok(Filter {
-            since: self.since.as_deref().map(|text| when(text, now)).transpose()?,
-            until: self.until.as_deref().map(|text| when(text, now)).transpose()?,
+            since: self.since.as_deref().map(|text| when("--since", text, now)).transpose()?,
+            until: self.until.as_deref().map(|text| when("--until", text, now)).transpose()?,
             secret: self.secret.clone(),
             member: self.member.as_ref().map(ToString::to_string),
             device: self.device.as_ref().map(ToString::to_string),
@@ -129,9 +129,7 @@ pub(super) fn warn_unreadable(ui: &mut Ui, lines: u64) {
     }
 }
 
-fn when(text: &str, now: Timestamp) -> Result<Timestamp, CommandError> {
-    match Span::parse(text) {
-        Ok(ago) => Ok(now.minus(ago)),
-        Err(_) => Timestamp::parse(text).map_err(|error| CommandError::usage(error.to_string())),
-    }
+fn when(option: &str, text: &str, now: Timestamp) -> Result<Timestamp, CommandError> {
+    let date = || Timestamp::parse(text).map_err(|error| format!("{option}: {error}, or a duration such as 7d"));
+    Span::parse(text).map(|ago| now.minus(ago)).or_else(|_| date()).map_err(CommandError::usage)
 }
