@@ -322,6 +322,7 @@ impl Context {
 
     fn actor_with(&self, ui: &mut Ui, opened: &Opened, in_hand: bool) -> Result<Actor, CommandError> {
         let (identity, device) = self.identity_and_device(ui, opened, in_hand)?;
+        self.check_signing_key(opened, &device, &*identity)?;
         self.acts_as(&opened.vault, Some(&device));
         self.remember_device(opened, &device)?;
         Ok(Actor { identity, device })
@@ -356,6 +357,24 @@ impl Context {
             self.kept_identity.replace(Some(identity.clone()));
         }
         Ok((identity, device))
+    }
+
+    /// Refuses an identity that the team log knows by its recipient and by another signing key:
+    /// who let it in was given somebody else's. Looked at until this machine was the device once.
+    pub(crate) fn check_signing_key(
+        &self,
+        opened: &Opened,
+        device: &DeviceName,
+        identity: &dyn Unlocked,
+    ) -> Result<(), CommandError> {
+        if opened.memory.borrow().device() == Some(device) {
+            return Ok(());
+        }
+        let known = opened.vault.team().signing_key(device);
+        match known.zip(identity.signing_key()) {
+            Some((known, ours)) if known != ours => Err(CommandError::OthersSign(device.clone())),
+            _ => Ok(()),
+        }
     }
 
     /// Remembers which device this machine is, so that refusals go into its log too.

@@ -32,6 +32,10 @@ pub(crate) enum CommandError {
     Request(#[from] vault::team::RequestError),
     #[error("the request is for another vault: {0}")]
     OtherVaultsRequest(Hash),
+    #[error(
+        "{0} has a signing key in this vault that is not this machine's: somebody changed the request before it was approved, and can sign as {0}"
+    )]
+    OthersSign(DeviceName),
     #[error("this is the device you are using")]
     OwnDevice,
     #[error("there is no recovery device in this vault")]
@@ -238,6 +242,7 @@ impl CommandError {
             }
             Self::OtherVault { .. } | Self::NotTheVaultAsked { .. } | Self::ConflictingPlaces { .. } => "other-vault",
             Self::UnknownPlace { .. } => "unknown-place",
+            Self::OthersSign(_) => "other-signing-key",
             Self::Identity(_)
             | Self::WrongCode
             | Self::Vault(vault::Error::Unlock(_) | vault::Error::NeedsIdentity) => "not-unlocked",
@@ -336,6 +341,7 @@ impl CommandError {
             | Self::OtherVault { .. }
             | Self::NotTheVaultAsked { .. }
             | Self::ConflictingPlaces { .. }
+            | Self::OthersSign(_)
             | Self::CloneHasVault { .. }
             | Self::BehindForWriting(_)
             | Self::GoingBackUnconfirmed

@@ -120,6 +120,10 @@ impl CommandError {
                     "ask for one that begins with age1 and holds no other 1, as `age-keygen` makes them; keys of the kind ssh-ed25519 need a build with the feature `ssh`".into()
                 }
             }
+            Self::OthersSign(device) => {
+                format!("tell an admin at once: they remove {device}, look at what it signed, and approve a new identity")
+                    .into()
+            }
             Self::OwnDevice => "let another admin do it, or use another device of yours".into(),
             Self::Request(vault::team::RequestError::OtherDevice) => {
                 "it has to be made by that device, as it is now: ask for a new one".into()

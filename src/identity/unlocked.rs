@@ -37,6 +37,9 @@ pub trait Unlocked {
     /// The public half.
     fn recipient(&self) -> Recipient;
 
+    /// The public half of what it signs with; `None` for one that only reads.
+    fn signing_key(&self) -> Option<PublicKey>;
+
     /// Opens a grant of this device.
     ///
     /// # Errors
@@ -64,6 +67,10 @@ impl Unlocked for IdentityKey {
         self.recipient()
     }
 
+    fn signing_key(&self) -> Option<PublicKey> {
+        Some(Self::signing_key(self).public())
+    }
+
     fn unwrap(&self, grant: &Grant<'_>) -> Result<DataKey, Error> {
         Ok(grant.wrapped.unwrap_with(self, grant.profile, grant.epoch, grant.commitment)?)
     }
@@ -86,6 +93,10 @@ impl Unlocked for IdentityKey {
 impl Unlocked for crate::crypto::SshKey {
     fn recipient(&self) -> Recipient {
         self.recipient().clone()
+    }
+
+    fn signing_key(&self) -> Option<PublicKey> {
+        None
     }
 
     fn unwrap(&self, grant: &Grant<'_>) -> Result<DataKey, Error> {

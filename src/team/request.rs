@@ -3,8 +3,8 @@
 //! `vlt-join1` and base64url without padding of
 //! `LP("vault/v1/join", id, member, device, recipient, signing key) ‖ signature`, the
 //! signature being Ed25519 over the part before it. It holds nothing secret: who
-//! intercepts it can read it; who changes it breaks it; who replaces it whole is found
-//! out by comparing the recipient.
+//! intercepts it can read it; who changes it breaks it; who replaces it whole, with a
+//! signing key of their own and all else as it was, is found out by comparing the fingerprint.
 
 use std::fmt;
 use std::str::FromStr;
@@ -58,6 +58,17 @@ impl Request {
         let (recipient, signing_key) = (identity.recipient(), key.public());
         let signature = key.sign(&signed_bytes(&id, &member, &device, &recipient, &signing_key));
         Self { id, member, device, recipient, signing_key, signature }
+    }
+
+    /// What the two sides compare by another way than the one the request came by: of
+    /// everything in it, as the recipient says nothing of who has the signing key.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let signed = signed_bytes(&self.id, &self.member, &self.device, &self.recipient, &self.signing_key);
+        let text = Hash::of(&signed).to_string();
+        // 120 bits: nobody finds another request with the same.
+        let groups: Vec<&str> = (0..6).map(|group| &text[group * 4..group * 4 + 4]).collect();
+        groups.join(" ")
     }
 
     /// The device to be added.
@@ -172,6 +183,27 @@ mod tests {
         assert!(text.starts_with("vlt-join1") && !text.contains(char::is_whitespace));
         assert_eq!(text.parse::<Request>().unwrap(), request);
         assert_eq!(format!(" {text}\n").parse::<Request>().unwrap(), request);
+    }
+
+    #[test]
+    fn a_fingerprint_is_of_everything_in_it() {
+        let (mine, theirs) = (request(), request());
+        let resigned = |change: fn(&mut Request, &Request)| {
+            let mut changed = mine.clone();
+            change(&mut changed, &theirs);
+            changed.fingerprint()
+        };
+        assert_eq!((mine.fingerprint().len(), resigned(|_, _| {})), (29, mine.fingerprint()));
+        let changes: [fn(&mut Request, &Request); 5] = [
+            |request, _| request.id = Hash::of(b"other"),
+            |request, _| request.member = "eve".parse().unwrap(),
+            |request, _| request.device = "bob-desktop".parse().unwrap(),
+            |request, other| request.recipient = other.recipient.clone(),
+            |request, other| request.signing_key = other.signing_key,
+        ];
+        for change in changes {
+            assert_ne!(resigned(change), mine.fingerprint());
+        }
     }
 
     #[test]

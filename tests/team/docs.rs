@@ -93,6 +93,9 @@ fn normal(output: &str, world: &World, seen: &Seen) -> String {
     if !seen.id.is_empty() {
         text = text.replace(&seen.id, "…");
     }
+    if let Ok(request) = seen.request.parse::<vault::team::Request>() {
+        text = text.replace(&request.fingerprint(), "…");
+    }
     text.lines()
         .map(|line| line.split(' ').map(word).collect::<Vec<_>>().join(" ").trim_end().to_owned() + "\n")
         .collect()

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use data_encoding::BASE64;
+use data_encoding::{BASE64, BASE64URL_NOPAD};
+use vault::crypto::{IdentityKey, length_prefixed};
+use vault::team::Request;
 
 use crate::world::{World, keys};
 
@@ -23,10 +25,12 @@ fn a_request_is_approved_and_opens_what_was_granted_and_nothing_else() {
 
     let before = alice.text();
     let dry = alice.vault(&["member", "approve", &request, "--write", "dev", "-n"]).ok();
-    dry.says("bob on bob-laptop").says("recipient  age1").says("gets       writes dev");
+    let fingerprint = request.parse::<Request>().unwrap().fingerprint();
+    let dry = dry.says("bob on bob-laptop").says(&format!("  fingerprint  {fingerprint}\n"));
+    dry.says("  gets         writes dev");
     assert_eq!(alice.text(), before, "a dry run changes nothing");
 
-    alice.vault(&["member", "approve", &request, "--write", "dev"]).ok().says("gets       writes dev");
+    alice.vault(&["member", "approve", &request, "--write", "dev"]).ok().says("  gets         writes dev");
     alice.push("approve bob");
     let names = vec!["bob".to_owned(), "bob-laptop".to_owned()];
     let record = |outcome: &str| ("member-add".to_owned(), outcome.to_owned(), names.clone());
@@ -40,6 +44,39 @@ fn a_request_is_approved_and_opens_what_was_granted_and_nothing_else() {
     alice.pull();
     assert_eq!(alice.value("dev", "BOBS").ok().stdout, "canary-by-bob");
     bob.vault(&["join"]).ok().says("this machine is bob-laptop in this vault already");
+}
+
+/// Somebody on the way keeps everything that shows but the signing key, which is theirs: they
+/// could read nothing, and sign as bob, or as an admin.
+#[test]
+fn a_request_with_another_signing_key_is_told_by_its_fingerprint_and_noticed_by_its_device() {
+    let (world, alice) = World::new();
+    alice.vault(&["profile", "add", "dev"]).ok();
+    alice.set("dev", "KEY", "canary-of-dev");
+    alice.push("a profile");
+    let bob = world.person("bob");
+    let genuine: Request = bob.join(&alice, &["--device", "bob-laptop"]).parse().unwrap();
+    let mallory = IdentityKey::generate().unwrap();
+    let mut bytes = length_prefixed(&[
+        b"vault/v1/join",
+        genuine.id.as_bytes(),
+        b"bob",
+        b"bob-laptop",
+        genuine.recipient.as_str().as_bytes(),
+        mallory.signing_key().public().as_bytes(),
+    ]);
+    let signature = mallory.signing_key().sign(&bytes);
+    bytes.extend_from_slice(signature.as_bytes());
+    let forged = format!("vlt-join1{}", BASE64URL_NOPAD.encode(&bytes));
+    let parsed: Request = forged.parse().unwrap();
+    assert!(parsed.recipient == genuine.recipient && parsed.fingerprint() != genuine.fingerprint());
+    let approved = alice.vault(&["member", "approve", &forged, "--write", "dev"]).ok();
+    approved.says(&format!("  fingerprint  {}\n", parsed.fingerprint()));
+    alice.push("approve the wrong one");
+    bob.pull();
+    for words in [&["-p", "dev", "get", "KEY"][..], &["-p", "dev", "set", "NEW", "--generate"]] {
+        bob.refused(words, 5, "has a signing key in this vault that is not this machine's");
+    }
 }
 
 #[test]

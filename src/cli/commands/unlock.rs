@@ -45,7 +45,10 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let identity = unlock::to_hold(cx, ui, opened.as_ref().map(|opened| &opened.vault))?;
     if let Some(opened) = &opened {
         match opened.vault.team().device_of(&identity.recipient()) {
-            Some(device) => cx.remember_device(opened, &device)?,
+            Some(device) => {
+                cx.check_signing_key(opened, &device, &identity)?;
+                cx.remember_device(opened, &device)?;
+            }
             None if limits.is_some() => return Err(vault::Error::NotAMember.into()),
             None => ui.warn("the vault here knows this identity as no device; `vault join` asks for that"),
         }

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::message::{MAX_MESSAGE, MAX_SECTION, Request, Status, parse_holding, parts};
 use super::{AgentError, Holding, Limit, SOCKET, TIME_UP, is_private};
-use crate::crypto::{self, DataKey, Hash, IdentityKey, Recipient, Signature};
+use crate::crypto::{self, DataKey, Hash, IdentityKey, PublicKey, Recipient, Signature};
 use crate::identity::Error;
 use crate::identity::unlocked::{AuditKey, Grant, Unlocked};
 
@@ -148,6 +148,10 @@ impl Session {
 impl Unlocked for Session {
     fn recipient(&self) -> Recipient {
         self.holding.recipient.clone()
+    }
+
+    fn signing_key(&self) -> Option<PublicKey> {
+        Some(self.holding.signing_key)
     }
 
     fn unwrap(&self, grant: &Grant<'_>) -> Result<DataKey, Error> {

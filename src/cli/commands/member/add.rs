@@ -82,14 +82,14 @@ pub(super) fn approve(cx: &Context, ui: &mut Ui, args: &ApproveArgs) -> Result<(
 
 fn join(cx: &Context, ui: &mut Ui, args: &ApproveArgs, opened: &Opened, request: &Request) -> Result<(), CommandError> {
     ui.note(&format!("{} on {}", request.member, request.device));
-    ui.note(&format!("  recipient  {}", request.recipient));
+    ui.note(&format!("  fingerprint  {}", request.fingerprint()));
     let access = access_of(opened, &request.member, &args.access)?;
     args.access.check_profiles(cx, opened)?;
     if opened.vault.team().members().contains_key(&request.member) {
         // Somebody else's name in a request is how one would ask for their rights.
         ui.note(&format!("  another device of {}, who is in already", request.member));
     }
-    ui.note(&format!("  gets       {}", describe(&access)));
+    ui.note(&format!("  gets         {}", describe(&access)));
     confirm(ui, args)?;
     add(cx, ui, opened, &request.member, request.to_device(), &access.to_role(), args.dry_run)?;
     if args.dry_run {
