@@ -2,6 +2,9 @@
 //!
 //! Signatures say who wrote a file; only memory can say that it is an older one.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
@@ -535,13 +538,18 @@ impl Memory {
             let profiles = std::mem::take(&mut merged.profiles);
             merged = Self { profiles, ..newer.clone() };
         }
-        for (profile, seen) in &newer.profiles {
-            let ours = merged.profiles.get(profile);
-            let dominates = ours.is_some_and(|ours| {
-                ours.clock != seen.clock && ours.clock.iter().all(|(d, n)| seen.clock.get(d).is_some_and(|m| m >= n))
-            });
+        for (profile, seen) in newer.profiles {
+            // Looked at by the other one alone.
+            let ours = merged.profiles.entry(profile).or_insert_with(|| seen.clone());
+            let dominates =
+                ours.clock != seen.clock && ours.clock.iter().all(|(d, n)| seen.clock.get(d).is_some_and(|m| m >= n));
             if dominates {
-                merged.profiles.insert(profile.clone(), seen.clone());
+                (ours.clock, ours.digest) = (seen.clock, seen.digest);
+            }
+            // Numbers that were used up stay so, whichever section is the newer one.
+            for (device, count) in seen.high {
+                let high = ours.high.entry(device).or_insert(0);
+                *high = (*high).max(count);
             }
         }
         merged.write(directory)
