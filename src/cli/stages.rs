@@ -14,7 +14,7 @@ use vault::{Earlier, Exposure, ProfileName, Secret, SecretName, Section, provide
 use super::context::{Context, Opened};
 use super::error::CommandError;
 use super::program::Program;
-use super::record::{Change, Edit, Use};
+use super::record::{Change, Edit, Use, name_overrides};
 use super::time::{local_day, local_time};
 use super::ui::Ui;
 
@@ -291,6 +291,10 @@ impl Stages<'_> {
         let key = self.cx.unlock(opened, &actor, &section)?;
         let mut used = Use::of(action, &section, self.names.iter().map(ToString::to_string).collect());
         used.command = Some(program.word());
+        // A rotator is given names as text; only the other one has them in its environment.
+        if self.verifier.is_some_and(|verifier| verifier.what == program.what) {
+            used.overrides = name_overrides(self.names.iter().map(SecretName::as_str));
+        }
         let (run, mut trail, receipt) = self.cx.with_use(ui, opened, &actor, &used, || open(&section, &key))?;
         if let Err(error) = run() {
             trail.failed(&used, receipt.head.sequence, error.word(), self.cx.now())?;

@@ -155,3 +155,17 @@ fn an_export_takes_in_what_the_profile_extends_and_says_what_a_form_cannot_hold(
     // To a full disk it fails, and says so.
     world.run(["export"]).redirect(">/dev/full").output().fails_with(8, "cannot write to standard output");
 }
+
+/// Who may write a profile may not run code in the shells of those who evaluate it.
+#[test]
+fn names_that_run_programs_are_exported_only_where_that_is_meant() {
+    let world = World::new();
+    world.set_with("LD_PRELOAD", "/tmp/evil.so", &["--allow-name", "LD_PRELOAD"]);
+    for format in ["shell", "dotenv", "json"] {
+        let output = world.vault(["export", "--format", format]);
+        assert_eq!(output.fails_with(6, "LD_PRELOAD changes how programs load or run").out(), "");
+    }
+    assert_eq!(world.records("alice-laptop").last().unwrap()["outcome"], "refused");
+    world.vault(["export", "--allow-name", "LD_PRELOAD"]).ok().prints("LD_PRELOAD=/tmp/evil.so\n");
+    assert_eq!(world.records("alice-laptop").last().unwrap()["overrides"][0], "allow-name:LD_PRELOAD");
+}

@@ -285,3 +285,21 @@ fn a_dry_run_changes_nothing() {
     assert_eq!((ran.code, project.vault_file()), (0, before));
     assert!(ran.err.contains("would rotate KEY") && !project.dir().join("steps.log").exists());
 }
+
+/// The group of a secret is chosen by whoever may write the profile, and the verify command has
+/// all of it in its environment.
+#[test]
+fn a_verify_command_gets_no_name_that_runs_programs() {
+    let project = Project::new();
+    project.set("KEY", "v", &["--group", "g"]);
+    project.set("LD_PRELOAD", "/tmp/evil.so", &["--group", "g", "--allow-name", "LD_PRELOAD"]);
+    let run = "echo '{\"values\":{\"KEY\":\"w\",\"LD_PRELOAD\":\"\"}}' >&2; false";
+    let mut words = vec!["rotate", "KEY", "--run", run, "--verify", "true"];
+    let before = project.vault_file();
+    let refused = project.run(&words);
+    assert!(refused.code == 6 && refused.err.contains("LD_PRELOAD changes how programs"), "{}", refused.err);
+    assert_eq!(project.vault_file(), before);
+    words.extend(["--allow-name", "LD_PRELOAD"]);
+    let tried = project.run(&words);
+    assert!(tried.code != 6 && tried.err.contains("the rotator"), "{}", tried.err);
+}

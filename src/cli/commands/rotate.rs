@@ -41,6 +41,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COMMAND")]
     verify: Option<String>,
 
+    /// Let `--verify` have this name although it changes how programs load or run
+    #[arg(long = "allow-name", value_name = "NAME", requires = "verify")]
+    allow_names: Vec<String>,
+
     /// How long the replaced value stays available [default: the policy's, or 7d]
     #[arg(long, value_name = "DURATION", conflicts_with = "leaked")]
     grace: Option<Span>,
@@ -97,6 +101,9 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
             timeout: args.timeout,
         }),
     };
+    if args.verify.is_some() {
+        cx.check_names(stages.names.iter(), &args.allow_names)?;
+    }
     if args.dry_run {
         try_it(ui, args, &stages)?;
         say_plan(ui, args, &stages);
