@@ -502,10 +502,10 @@ pub(crate) fn read_vault(path: &Path) -> Result<Vec<u8>, CommandError> {
 }
 
 /// True if one name becomes the other by at most two changed, added, dropped or
-/// swapped letters, in any case.
+/// swapped letters, in any case, and keeps one at least.
 fn is_near(a: &str, b: &str) -> bool {
     let (a, b) = (a.to_ascii_uppercase().into_bytes(), b.to_ascii_uppercase().into_bytes());
-    a.len().abs_diff(b.len()) <= 2 && near::distance(&a, &b) <= 2
+    a.len().abs_diff(b.len()) <= 2 && near::distance(&a, &b) <= 2.min(a.len().max(b.len()).saturating_sub(1))
 }
 
 #[cfg(test)]
@@ -520,5 +520,6 @@ mod tests {
         for other in ["STRIPE_KEY", "OPENAI", ""] {
             assert!(!is_near("OPENAI_KEY", other), "{other}");
         }
+        assert!(is_near("K", "k") && is_near("AB", "AC") && !is_near("ML", "X") && !is_near("A", "B"));
     }
 }

@@ -59,26 +59,50 @@ pub(crate) struct Kept {
     pub(crate) key: IdentityKey,
     pub(crate) place: String,
     pub(crate) made: bool,
+    /// Where commands without an option look, if that is another place.
+    usual: Option<identity::Origin>,
+}
+
+impl Kept {
+    pub(crate) fn say(&self, ui: &mut Ui) {
+        ui.note(&format!("identity: {} ({})", self.place, if self.made { "new" } else { "as it was" }));
+        if let Some(usual) = &self.usual {
+            ui.note(&format!("commands go on to use the one in {usual}; pass `--identity FILE` for this one"));
+        }
+    }
 }
 
 /// The identity that the options, the environment or the configuration name; a new one
 /// in its place if there is none, proved to be readable by another process. Found again
-/// without an option the next time.
+/// without an option the next time, unless this machine has another one: a second identity
+/// does not take the place of the first, which opens other vaults.
 pub(crate) fn identity(cx: &Context, ui: &mut Ui, args: &Keep) -> Result<Kept, CommandError> {
+    let usual = usual(cx).filter(|_| !args.is_default());
     let kept = found_or_made(cx, ui, args)?;
-    remember(cx, args)?;
-    Ok(kept)
+    let Some(usual) = usual else {
+        remember(cx, args)?;
+        return Ok(kept);
+    };
+    let is_other = !is_same(&usual, &place(cx, args)?);
+    Ok(Kept { usual: is_other.then(|| identity::Origin::from(&usual)), ..kept })
 }
 
-/// As [`identity`], and the configuration stays as it is.
-pub(crate) fn found_or_made(cx: &Context, ui: &mut Ui, args: &Keep) -> Result<Kept, CommandError> {
+fn is_same(a: &KeptIn, b: &KeptIn) -> bool {
+    let real = |place: &KeptIn| match place {
+        KeptIn::File(path) => std::fs::canonicalize(path).ok(),
+        KeptIn::Keyring => None,
+    };
+    a == b || real(a).is_some_and(|path| real(b) == Some(path))
+}
+
+fn found_or_made(cx: &Context, ui: &mut Ui, args: &Keep) -> Result<Kept, CommandError> {
     if args.is_default()
         && let Some(text) = cx.variables.identity()
     {
         // The text is taken apart by the parser and goes nowhere else.
         let origin = identity::Origin::Variable;
         let key = unlock::open(cx, ui, identity::IdentityFile::parse(text.reveal(), &origin)?, &origin)?;
-        return Ok(Kept { key, place: "VLT_IDENTITY".to_owned(), made: false });
+        return Ok(Kept { key, place: "VLT_IDENTITY".to_owned(), made: false, usual: None });
     }
     let place = place(cx, args)?;
     let keyring = Keyring::new(ui.can_ask());
@@ -88,7 +112,7 @@ pub(crate) fn found_or_made(cx: &Context, ui: &mut Ui, args: &Keep) -> Result<Ke
         Some(text) => {
             // As above.
             let key = unlock::open(cx, ui, identity::IdentityFile::parse(text.reveal(), &origin)?, &origin)?;
-            Kept { key, place: name, made: false }
+            Kept { key, place: name, made: false, usual: None }
         }
         None => {
             let key = IdentityKey::generate()?;
@@ -105,7 +129,7 @@ pub(crate) fn found_or_made(cx: &Context, ui: &mut Ui, args: &Keep) -> Result<Ke
             identity::kept::write(&place, &text, keyring)?;
             let public = (key.recipient(), key.signing_key().public());
             readback::prove(&place, passphrase.is_none(), passphrase.as_ref(), &public)?;
-            Kept { key, place: name, made: true }
+            Kept { key, place: name, made: true, usual: None }
         }
     })
 }

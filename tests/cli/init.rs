@@ -187,3 +187,24 @@ fn the_clone_of_the_vault_file_is_set_up_whatever_repository_the_environment_nam
     assert!(settings(&world.project).contains("[merge \"vault\"]"));
     assert_eq!(settings(&other), before);
 }
+
+#[test]
+fn a_second_identity_does_not_take_the_place_of_the_first() {
+    let (world, value) = World::with_secret("K");
+    let second = world.home.join("second");
+    std::fs::create_dir(&second).unwrap();
+    let init = ["init", "--device", "d", "--no-recovery", "--identity-file", "key"];
+    world.run(init).within(&second).output().ok().says("commands go on to use the one in ");
+    assert_eq!(world.value("K"), value.as_bytes(), "the other vault opens as before");
+    world.run(["set", "A", "--generate"]).within(&second).output().fails_with(4, "belongs to no device");
+    world.run(["set", "A", "--generate", "--identity", "key"]).within(&second).output().ok();
+    // The usual one by another name of it is no other.
+    let third = world.home.join("third");
+    std::fs::create_dir(&third).unwrap();
+    let usual = world.identity_file();
+    let usual = format!("{}/./{}", usual.parent().unwrap().display(), usual.file_name().unwrap().to_str().unwrap());
+    let output =
+        world.run(["init", "--device", "e", "--no-recovery", "--identity-file", &usual]).within(&third).output();
+    output.ok().says("(as it was)").says_not("commands go on");
+    world.run(["set", "A", "--generate"]).within(&third).output().ok();
+}

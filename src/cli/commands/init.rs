@@ -114,7 +114,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     if let Known::Id(before) = known {
         ui.warn(&format!("this place had the vault {before} before, which is not accepted here any more"));
     }
-    ui.note(&format!("identity: {} ({})", identity.place, if identity.made { "new" } else { "as it was" }));
+    identity.say(ui);
     // Also outside a clone: line-ending conversion would break the signatures later.
     if let Err(error) = git::attributes(&path) {
         ui.warn(&format!("could not add the vault file to .gitattributes: {error}"));

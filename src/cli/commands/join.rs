@@ -59,7 +59,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     }
     check_names()?;
     let request = Request::new(opened.vault.id(), member, device.clone(), &identity.key);
-    ui.note(&format!("identity: {} ({})", identity.place, if identity.made { "new" } else { "as it was" }));
+    identity.say(ui);
     ui.note(&format!("fingerprint: {}, which the admin sees too", request.fingerprint()));
     ui.note(&format!("send this line to an admin of the vault; it asks for {device}, and is no secret:"));
     ui.line(&request.to_string());

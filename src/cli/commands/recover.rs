@@ -71,6 +71,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         return Ok(());
     }
     let identity = enroll::identity(cx, ui, &args.enroll.keep)?;
+    identity.say(ui);
     let new_code = RecoveryCode::generate()?;
     let new_device = NewDevice {
         device: device.clone(),

@@ -33,21 +33,12 @@ pub(crate) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
         ui.note(&format!("would make an identity in {place}"));
         return Ok(());
     }
-    // A second one does not take the place of the first.
-    let usual = enroll::usual(cx).filter(|_| !args.keep.is_default());
-    let made = match usual {
-        Some(_) => enroll::found_or_made(cx, ui, &args.keep)?,
-        None => enroll::identity(cx, ui, &args.keep)?,
-    };
+    let made = enroll::identity(cx, ui, &args.keep)?;
     // Somebody was faster.
     if !made.made {
         return Err(CommandError::IdentityExists(place));
     }
-    ui.note(&format!("identity: {} (new)", made.place));
-    if let Some(usual) = usual {
-        let usual = Origin::from(&usual);
-        ui.note(&format!("commands go on to use the one in {usual}; pass `--identity FILE` for this one"));
-    }
+    made.say(ui);
     show::print(ui, &made.key.recipient(), &made.key.signing_key().public());
     Ok(())
 }
