@@ -89,8 +89,11 @@ fn holder(fd: &OwnedFd) -> Option<u32> {
     let stat = rustix::fs::fstat(fd).ok()?;
     let (major, minor) = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
     let file = format!("{major:02x}:{minor:02x}:{}", stat.st_ino);
-    let table = read(Path::new("/proc/locks"), 4 << 20).ok()?;
-    holder_in(&String::from_utf8_lossy(&table), &file)
+    // The table comes in pieces, and a line can fall between two where locks come and go.
+    (0..3).find_map(|_| {
+        let table = read(Path::new("/proc/locks"), 4 << 20).ok()?;
+        holder_in(&String::from_utf8_lossy(&table), &file)
+    })
 }
 
 /// Finds the holder in lines such as `1: FLOCK  ADVISORY  WRITE 811 fe:00:917 0 EOF`;

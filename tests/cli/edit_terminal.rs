@@ -89,8 +89,7 @@ fn it_can_be_stopped_resumed_and_resized() {
     terminal.line(&format!("'{}' edit", program().display()));
     terminal.expect("opened");
     terminal.keys(CTRL_Z);
-    terminal.expect("Stopped");
-    terminal.prompt();
+    terminal.stopped();
     assert!(place(&world).exists());
     terminal.line("fg");
     terminal.job();

@@ -114,8 +114,7 @@ fn a_stopped_question_is_asked_again() {
     terminal.line("vault set KEY");
     terminal.expect("Value of KEY: ");
     terminal.keys(&format!("half{CTRL_Z}"));
-    terminal.expect("Stopped");
-    terminal.prompt();
+    terminal.stopped();
     assert!(terminal.is_sane());
     terminal.line("fg");
     terminal.answer_hidden("Value of KEY: ", &value);

@@ -173,8 +173,7 @@ fn six_words_are_shown_once_and_open_the_vault_on_a_machine_with_nothing() {
     shell.line(&format!("'{}' exec -- sh -c 'echo \"got $KEY\"'", crate::harness::program().display()));
     shell.expect(question);
     shell.keys(&format!("half{CTRL_Z}"));
-    shell.expect("Stopped");
-    shell.prompt();
+    shell.stopped();
     assert!(shell.is_sane());
     shell.line("fg");
     shell.answer_hidden(question, &words);

@@ -178,6 +178,31 @@ impl Terminal {
         self.expect(PROMPT)
     }
 
+    /// In a shell: waits until a job is stopped, all processes of it, and for the prompt. The shell
+    /// waits for the first of them alone, and until the others stop they read what is typed.
+    #[track_caller]
+    pub fn stopped(&mut self) {
+        self.expect("Stopped");
+        self.prompt();
+        let end = Instant::now() + PATIENCE;
+        while self.runs_beside_the_shell() {
+            assert!(Instant::now() < end, "a job goes on:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// True if a process of this terminal other than the shell is not stopped, by `/proc/PID/stat`.
+    fn runs_beside_the_shell(&self) -> bool {
+        let shell = self.process().as_raw_nonzero().get().to_string();
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        processes.filter(|entry| *entry.file_name() != *shell).any(|entry| {
+            let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace().collect();
+            // State, parent, group, session.
+            fields.get(3) == Some(&shell.as_str()) && fields[0] != "T"
+        })
+    }
+
     /// True if the terminal shows what is typed.
     pub fn echoes(&self) -> bool {
         tcgetattr(&self.keyboard).unwrap().local_modes.contains(LocalModes::ECHO)
@@ -191,11 +216,12 @@ impl Terminal {
     }
 
     /// Waits until a shell has handed the terminal to a job, and reads no keys itself.
-    pub fn job(&self) {
-        let began = std::time::Instant::now();
+    #[track_caller]
+    pub fn job(&mut self) {
+        let end = Instant::now() + PATIENCE;
         while rustix::termios::tcgetpgrp(&self.keyboard).is_ok_and(|group| group == self.process()) {
-            assert!(began.elapsed() < PATIENCE, "no job comes to the front:\n{}", self.text());
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            self.more(Instant::now() + Duration::from_millis(5));
+            assert!(Instant::now() < end, "no job comes to the front:\n{}", self.text());
         }
     }
 
