@@ -479,6 +479,25 @@ impl Context {
         }
     }
 
+    /// That a secret which is to be changed is the profile's own, and not only one it extends.
+    pub(crate) fn check_own(
+        &self,
+        opened: &Opened,
+        section: &Section<'_>,
+        name: &SecretName,
+    ) -> Result<(), CommandError> {
+        if section.contains(name) {
+            return Ok(());
+        }
+        let profile = section.name();
+        for parent in opened.vault.lineage(profile)?.into_iter().skip(1) {
+            if opened.vault.section(&parent)?.contains(name) {
+                return Err(CommandError::NotItsOwn { profile: profile.clone(), name: name.clone(), from: parent });
+            }
+        }
+        Err(self.no_secret(std::slice::from_ref(section), profile, name))
+    }
+
     /// "No such secret", with the name that was probably meant.
     pub(crate) fn no_secret(&self, sections: &[Section<'_>], profile: &ProfileName, name: &SecretName) -> CommandError {
         let names = sections.iter().flat_map(Section::names);

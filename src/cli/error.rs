@@ -108,6 +108,8 @@ pub(crate) enum CommandError {
     NoProfile { asked: ProfileName, there: Vec<String> },
     #[error("no secret {name} in profile {profile}")]
     NoSecret { profile: ProfileName, name: SecretName, meant: Option<String> },
+    #[error("no secret {name} in profile {profile}; it is one of {from}, which that extends")]
+    NotItsOwn { profile: ProfileName, name: SecretName, from: ProfileName },
     #[error("no version {0} is kept")]
     NoVersion(u64),
     #[error("{0} has no earlier value")]
@@ -231,7 +233,7 @@ impl CommandError {
         match self {
             Self::Vault(vault::Error::Rejected(rejected)) => rejected.kind.word(),
             Self::Vault(vault::Error::NoProfile(_)) | Self::NoProfile { .. } => "no-profile",
-            Self::Vault(vault::Error::NoSecret { .. }) | Self::NoSecret { .. } => "no-secret",
+            Self::Vault(vault::Error::NoSecret { .. }) | Self::NoSecret { .. } | Self::NotItsOwn { .. } => "no-secret",
             Self::Vault(vault::Error::NotAMember | vault::Error::Former(_)) => "not-a-member",
             Self::Vault(vault::Error::NoGrant { .. }) => "no-grant",
             Self::Vault(vault::Error::NoWrite { .. }) => "no-write",
@@ -321,6 +323,7 @@ impl CommandError {
             | Self::ScheduledElsewhere { .. }
             | Self::NoProfile { .. }
             | Self::NoSecret { .. }
+            | Self::NotItsOwn { .. }
             | Self::NoVersion(_)
             | Self::NoPrevious(_)
             | Self::NoLogs { .. }

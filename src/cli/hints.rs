@@ -55,6 +55,9 @@ impl CommandError {
                 format!("compare with a teammate and type `vault trust`; without a terminal set VLT_VAULT_ID={id}")
                     .into()
             }
+            Self::Import(vault::interchange::Error::Utf16) => {
+                "`iconv -f UTF-16 -t UTF-8 FILE | vault import -` takes it as it is".into()
+            }
             Self::OtherVault { .. } => {
                 "somebody may have replaced the file; if it was meant, accept it with `vault trust`, on a terminal".into()
             }
@@ -91,6 +94,7 @@ impl CommandError {
                 format!("a secret that is there leaves the list by its rotation: `vault rotate {name}`").into()
             }
             Self::Inherited { from, .. } => format!("rotate it there: pass `-p {from}`").into(),
+            Self::NotItsOwn { from, .. } => format!("pass `-p {from}`, if it is meant for all that extend {from}").into(),
             Self::NotRevoked(name) => {
                 format!("revoke it first: `vault rotate {name} --revoke --run CMD`, or by hand and then `--revoked`")
                     .into()

@@ -321,6 +321,11 @@ impl Context {
     ) -> Result<Edit<T>, CommandError> {
         let mut memory = opened.memory.borrow_mut();
         let mut tx = Transaction::begin(&opened.path, memory.verified(), self.globals.lock_timeout())?;
+        // The file may have been replaced since it was opened; with a memory that has seen
+        // nothing yet, only the id tells.
+        if tx.vault().id() != opened.vault.id() {
+            return Err(CommandError::OtherVault { path: opened.path.clone(), known: opened.vault.id() });
+        }
         let before = all_sections(tx.vault())?;
         let elsewhere = standing::check(&opened.path, tx.vault(), &before, &memory)?;
         let signer = Signer { device: actor.device.clone(), identity: &*actor.identity };

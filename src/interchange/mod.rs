@@ -22,6 +22,14 @@ pub const MAX_VALUE: usize = 1 << 20;
 /// Most entries of one text, and most skipped lines reported of it.
 pub const MAX_ENTRIES: usize = 1 << 16;
 
+/// Whether a text can be read at all.
+///
+/// # Errors
+/// [`Error::Utf16`].
+pub fn check_encoding(text: &[u8]) -> Result<(), Error> {
+    if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") { Err(Error::Utf16) } else { Ok(()) }
+}
+
 /// What a text holds.
 #[derive(Debug, Default)]
 pub struct Parsed {
@@ -97,6 +105,9 @@ pub enum Reason {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A text that begins with the byte order mark of UTF-16, as Windows PowerShell writes it.
+    #[error("the text is UTF-16; only UTF-8 is read")]
+    Utf16,
     /// The text is not JSON in UTF-8, or has half a surrogate pair in a string.
     #[error("not valid JSON at line {line}")]
     NotJson {

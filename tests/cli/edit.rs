@@ -243,6 +243,16 @@ fn what_others_changed_meanwhile_is_kept() {
 }
 
 #[test]
+fn another_vault_that_took_the_place_meanwhile_gets_nothing() {
+    let (world, _) = World::with_secret("A");
+    let (other, _) = World::with_secret("A");
+    let (file, theirs) = (world.project.join("vault.toml"), other.project.join("vault.toml"));
+    let script = format!("cp '{}' '{}'; echo 'A=\"new\"' >\"$1\"", theirs.display(), file.display());
+    edit(&world, &script).output().fails_with(5, "is another vault than");
+    assert_eq!(std::fs::read(&file).unwrap(), std::fs::read(&theirs).unwrap());
+}
+
+#[test]
 fn who_may_not_write_is_told_before_anything_is_opened() {
     let (alice, _) = World::with_secret("A");
     let bob = add_member(&alice, "bob", "read = [\"default\"]\n");

@@ -55,6 +55,20 @@ fn json_and_standard_input_and_an_age() {
 }
 
 #[test]
+fn utf_16_is_named_and_nothing_is_taken_for_a_line() {
+    let world = World::new();
+    for (mark, unit) in [(&b"\xff\xfe"[..], u16::to_le_bytes as fn(u16) -> [u8; 2]), (b"\xfe\xff", u16::to_be_bytes)] {
+        let text = "KEY=value\r\n".encode_utf16().flat_map(unit).collect::<Vec<_>>();
+        let before = world.snapshot();
+        for format in ["dotenv", "json"] {
+            let run = world.run(["import", "-", "--format", format]).stdin([mark, &text].concat());
+            run.output().fails_with(2, "the text is UTF-16; only UTF-8 is read").says("iconv -f UTF-16");
+        }
+        world.assert_unchanged(&before);
+    }
+}
+
+#[test]
 fn a_second_import_of_the_same_changes_nothing() {
     let world = World::new();
     env(&world, "A=1\nB=2\n");

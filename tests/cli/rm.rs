@@ -43,6 +43,18 @@ fn only_the_profile_itself_is_changed() {
     let (world, _) = World::with_secret("BASE");
     world.vault(["profile", "add", "dev", "--extends", "default"]).ok();
     world.vault(["-p", "dev", "rm", "BASE"]).fails_with(3, "no secret BASE in profile dev");
+    let to = ["--why", "lost"];
+    for command in [
+        &["rm", "BASE"][..],
+        &["mv", "BASE", "NEW"],
+        &["restore", "BASE", "--version", "1"],
+        &["expose", "BASE", to[0], to[1]],
+    ] {
+        let ran = world.vault([&["-p", "dev"][..], command].concat());
+        ran.fails_with(3, "it is one of default, which that extends").says("hint: pass `-p default`");
+    }
+    world.vault(["-p", "dev", "cp", "BASE", "--to", "dev"]).fails_with(3, "it is one of default");
+    world.vault(["-p", "dev", "rm", "NEITHER"]).fails_with(3, "no secret NEITHER in profile dev");
     world.vault(["list"]).ok().prints("BASE");
 }
 

@@ -27,9 +27,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let profile = cx.profile();
     cx.attempt("cp", &args.to, std::slice::from_ref(&args.name));
     let sections = cx.sections(ui, &opened, &[profile.clone(), args.to.clone()])?;
-    if !sections[0].contains(&args.name) {
-        return Err(cx.no_secret(&sections[..1], &profile, &args.name));
-    }
+    cx.check_own(&opened, &sections[0], &args.name)?;
     if sections[1].contains(&args.name) {
         return Err(vault::Error::SecretExists { profile: args.to.clone(), name: args.name.clone() }.into());
     }

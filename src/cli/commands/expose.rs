@@ -39,8 +39,8 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         if !sections[0].removed()?.contains_key(name) {
             return Err(vault::Error::NotRemoved(name.clone()).into());
         }
-    } else if !sections[0].contains(name) {
-        return Err(cx.no_secret(&sections, &profile, name));
+    } else {
+        cx.check_own(&opened, &sections[0], name)?;
     }
     let action = if args.acknowledge { "acknowledge" } else { "expose" };
     let change = Change::of(action, &profile, std::slice::from_ref(name)).only_tried(args.dry_run);

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use vault::clock::{Span, Timestamp};
-use vault::interchange::{Entry, Parsed, dotenv, json};
+use vault::interchange::{self, Entry, Parsed, dotenv, json};
 use vault::rotation::schedule::shell_word;
 use vault::{Exposure, RotateEvery, SecretName, Stored, Text, Value, provider, store};
 
@@ -70,6 +70,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     };
     let is_json = args.file.extension().is_some_and(|ending| ending == "json");
     let format = args.format.unwrap_or(if is_json { Format::Json } else { Format::Dotenv });
+    interchange::check_encoding(text.reveal())?;
     // The text goes through the parser, which puts each value into memory that is wiped.
     let Parsed { entries, skipped } = match format {
         Format::Dotenv => dotenv::parse(text.reveal()),

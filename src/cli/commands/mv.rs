@@ -30,9 +30,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let opened = cx.open(ui)?;
     let profile = cx.profile();
     let sections = cx.sections(ui, &opened, std::slice::from_ref(&profile))?;
-    if !sections[0].contains(&args.old) {
-        return Err(cx.no_secret(&sections, &profile, &args.old));
-    }
+    cx.check_own(&opened, &sections[0], &args.old)?;
     if sections[0].contains(&args.new) {
         return Err(vault::Error::SecretExists { profile, name: args.new.clone() }.into());
     }

@@ -31,9 +31,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let opened = cx.open(ui)?;
     let (profile, name) = (cx.profile(), &args.name);
     let sections = cx.sections(ui, &opened, std::slice::from_ref(&profile))?;
-    if !sections[0].contains(name) {
-        return Err(cx.no_secret(&sections, &profile, name));
-    }
+    cx.check_own(&opened, &sections[0], name)?;
     let mut change = Change::of("restore", &profile, std::slice::from_ref(name)).only_tried(args.dry_run);
     change.overrides.extend(args.force.then(|| "force".to_owned()));
     let outcome = cx.change(ui, &opened, &change, |tx, signer, now| {

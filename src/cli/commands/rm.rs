@@ -28,9 +28,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     cx.attempt("rm", &profile, &args.names);
     let opened = cx.open(ui)?;
     let sections = cx.sections(ui, &opened, std::slice::from_ref(&profile))?;
-    if let Some(name) = args.names.iter().find(|name| !sections[0].contains(name)) {
-        return Err(cx.no_secret(&sections, &profile, name));
-    }
+    args.names.iter().try_for_each(|name| cx.check_own(&opened, &sections[0], name))?;
     let names: BTreeSet<&str> = args.names.iter().map(SecretName::as_str).collect();
     let list = names.into_iter().collect::<Vec<_>>().join(", ");
     let change = Change::of("rm", &profile, &args.names).only_tried(args.dry_run);
