@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use vault::audit::Head;
 use vault::config::Place;
+use vault::exec::interrupts;
 use vault::{git as library, store};
 
 use super::error::CommandError;
@@ -72,7 +73,10 @@ pub(crate) fn audit_anchors(file: &Path, commit: &str) -> Result<Vec<HistoricAnc
         let asked: Vec<String> = commits.iter().map(|commit| format!("{commit}:./{name}\n")).collect();
         // Dropping `questions` at its end lets git come to an end; should git end first,
         // its answers fall short.
-        scope.spawn(move || asked.iter().try_for_each(|line| questions.write_all(line.as_bytes())));
+        scope.spawn(move || {
+            interrupts::take_closed_pipes_for_errors();
+            asked.iter().try_for_each(|line| questions.write_all(line.as_bytes()))
+        });
         read_versions(BufReader::new(answers), &commits)
     });
     let ended = child.wait().map_err(|_| CommandError::GitAnswer)?;

@@ -71,7 +71,7 @@ impl Channel {
                 // Serializing our own types to memory cannot fail.
                 let json = serde_json::to_vec(&message).unwrap_or_default();
                 let program = Program { what: "the notify command", line, timeout: TIMEOUT };
-                program.talk(&SecretValue::new(json), 1 << 20).map(drop)
+                program.talk(SecretValue::new(json), 1 << 20).map(drop)
             }
         }
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use vault::clock::Span;
+use vault::exec::interrupts;
 use vault::exec::names::credential;
 use vault::secret_value::SecretValue;
 use vault::signals;
@@ -35,14 +36,17 @@ impl Program<'_> {
 
     /// Gives it `input` on standard input and what it prints on standard output back,
     /// at most `max` bytes. Its standard error is ours.
-    pub(crate) fn talk(&self, input: &SecretValue, max: usize) -> Result<SecretValue, CommandError> {
+    pub(crate) fn talk(&self, input: SecretValue, max: usize) -> Result<SecretValue, CommandError> {
         let mut command = self.command();
         let (reader, mut writer) = std::io::pipe().map_err(|error| self.failed(&error.to_string()))?;
-        // Into the pipe before there is a reader that could close it: all of it fits, so
-        // nothing waits, and no SIGPIPE can end this process in the middle of a rotation.
-        writer.write_all(input.reveal()).map_err(|error| self.failed(&error.to_string()))?;
-        drop(writer);
         command.stdin(reader).stdout(Stdio::piped());
+        // Beside the program: a pipe takes 64 KiB or less until somebody reads. One that ends
+        // without having read all of it is judged by its status alone.
+        std::thread::spawn(move || {
+            // Or SIGPIPE would end this process in the middle of a rotation.
+            interrupts::take_closed_pipes_for_errors();
+            let _ = writer.write_all(input.reveal());
+        });
         self.run(command, max)
     }
 

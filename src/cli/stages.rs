@@ -214,7 +214,7 @@ impl Stages<'_> {
                 }
                 let kinds = [("revoked", revoked.as_slice()), ("current", current.as_slice())];
                 let request = rotator::request(Step::Revoke, &self.profile, &self.names, &kinds)?;
-                Ok(move || rotator.talk(&request, rotator::MAX_ANSWER).map(drop))
+                Ok(move || rotator.talk(request, rotator::MAX_ANSWER).map(drop))
             })?;
             self.mark_revoked(ui, &opened, &versions)?;
             count += 1;
@@ -267,7 +267,7 @@ impl Stages<'_> {
             let request = rotator::request(step, &self.profile, &self.names, &kinds)?;
             let answer = &mut answer;
             Ok(move || {
-                let output = rotator.talk(&request, rotator::MAX_ANSWER)?;
+                let output = rotator.talk(request, rotator::MAX_ANSWER)?;
                 // To the parser, which puts each value into memory that is wiped.
                 *answer = Some(read(&values, output.reveal())?);
                 Ok(())

@@ -54,6 +54,19 @@ impl Drop for Held {
     }
 }
 
+/// From here on this thread gets an error where it writes to a pipe that nobody reads, and no
+/// SIGPIPE: that is sent to the thread which writes, stays pending, and is gone with the thread.
+#[expect(unsafe_code, reason = "std has no signals")]
+pub fn take_closed_pipes_for_errors() {
+    // SAFETY: a set of zeros is made empty before it is used; all pointers are to whole sets.
+    unsafe {
+        let mut set = MaybeUninit::<libc::sigset_t>::zeroed().assume_init();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGPIPE);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+    }
+}
+
 extern "C" fn nothing(_signal: c_int) {}
 
 #[cfg(test)]

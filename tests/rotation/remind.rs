@@ -53,6 +53,26 @@ fn what_could_not_be_delivered_is_tried_again() {
 }
 
 #[test]
+fn more_than_a_pipe_holds_is_told_to_whoever_reads_it_and_to_whoever_does_not() {
+    let project = Project::new();
+    let names: Vec<String> = (0..400).map(|number| format!("KEY_{number:03}")).collect();
+    let all: String = names.iter().map(|name| format!("{name}=v\n")).collect();
+    std::fs::write(project.dir().join("all.env"), all).unwrap();
+    project.ok(&["import", "all.env", "--created", "2020-01-01"]);
+    project.ok(&["profile", "set", "default", "--rotate-every", "30d"]);
+    // It ends without a look at what it was told: no fault, and no end of this process by SIGPIPE.
+    for deaf in ["command:true", "command:exec <&-; sleep 0.05", "command:head -c 10 >/dev/null"] {
+        assert_eq!(project.run(&["remind", "--notify", deaf]).code, 0, "{deaf}");
+    }
+    project.ok(&["remind", "--notify", "command:cat > got.json"]);
+    let got = std::fs::read(project.dir().join("got.json")).unwrap();
+    assert!(got.len() > 128 << 10, "{} bytes", got.len());
+    let got: serde_json::Value = serde_json::from_slice(&got).unwrap();
+    let told = got["secrets"].as_array().unwrap().iter().map(|secret| secret["name"].as_str().unwrap());
+    assert_eq!(told.collect::<Vec<_>>(), names);
+}
+
+#[test]
 fn a_channel_that_comes_back_gets_what_it_missed_and_an_alias_names_nothing() {
     let project = Project::new();
     project.set("KEY", "v", &LATE);
