@@ -538,7 +538,12 @@ impl Memory {
             let profiles = std::mem::take(&mut merged.profiles);
             merged = Self { profiles, ..newer.clone() };
         }
+        let there = merged.writing.iter().flat_map(|writers| &writers.profiles).cloned().collect::<BTreeSet<_>>();
         for (profile, seen) in newer.profiles {
+            // A profile that was removed is not brought back by what was seen of it before.
+            if !there.contains(&profile) && seen.high.is_empty() {
+                continue;
+            }
             // Looked at by the other one alone.
             let ours = merged.profiles.entry(profile).or_insert_with(|| seen.clone());
             let dominates =

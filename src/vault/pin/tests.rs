@@ -29,7 +29,9 @@ fn what_another_process_saw_in_the_meantime_stays() {
     let mut other = load();
     other.learn(&vault, &[&in_prod], &[]);
     let used_up = Seen { high: [(device.clone(), 7)].into(), ..other.profiles[&dev].clone() };
-    other.profiles.insert(dev.clone(), used_up);
+    other.profiles.insert(dev.clone(), used_up.clone());
+    let removed: ProfileName = "removed".parse().unwrap();
+    other.profiles.insert(removed.clone(), Seen { high: Counts::new(), ..used_up });
     other.save(directory.path(), PATIENCE).unwrap();
     waits.act_as(&device);
     waits.save(directory.path(), PATIENCE).unwrap();
@@ -38,4 +40,5 @@ fn what_another_process_saw_in_the_meantime_stays() {
     assert!(memory.is_newest(&in_dev) && memory.is_newest(&in_prod), "an older file would not be noticed");
     assert_eq!(memory.writes_seen(&dev, &device), 7, "a number would be used twice");
     assert_eq!(memory.device(), Some(&device));
+    assert!(!memory.profiles.contains_key(&removed));
 }
