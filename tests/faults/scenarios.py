@@ -139,7 +139,8 @@ def scenarios(vault: str) -> list[Scenario]:
         scenario("expose", [vault, "expose", "OLD", "--why", "seen in a paste"], rate=2),
         scenario("edit", ["env", "EDITOR=cp {home}/edited", vault, "edit"], rate=2,
                  prepare=lambda tree: (tree.home / "edited").write_bytes(b"OLD=changed\nTOKEN=" + CANARY + b"\n"),
-                 plaintext=["home/edited"]),
+                 # The directory on disk, empty, where none in memory could be made.
+                 plaintext=["home/edited"], volatile=[*VOLATILE, "home/.local/state/vault/edit"]),
         scenario("profile-set", [vault, "profile", "set", "default", "--rotate-every", "30d"], rate=2,
                  states=lambda tree: stages(vault, tree)),
         scenario("profile-rm", [vault, "profile", "rm", "prod"], setup=[*started, [vault, "profile", "add", "prod"]], rate=2),
