@@ -55,6 +55,15 @@ fn json_and_standard_input_and_an_age() {
 }
 
 #[test]
+fn of_a_file_that_is_something_else_not_every_line_is_told() {
+    let world = World::new();
+    let ran = world.run(["import", "-"]).stdin("a line of a log\n".repeat(1_000)).output();
+    let told = ran.stderr.lines().filter(|line| line.contains(": skipped: ")).count();
+    assert_eq!(told, 100);
+    ran.exits(1).says("and 900 more lines like these");
+}
+
+#[test]
 fn utf_16_is_named_and_nothing_is_taken_for_a_line() {
     let world = World::new();
     for (mark, unit) in [(&b"\xff\xfe"[..], u16::to_le_bytes as fn(u16) -> [u8; 2]), (b"\xfe\xff", u16::to_be_bytes)] {

@@ -15,6 +15,8 @@ use crate::cli::{git, input};
 
 /// Largest text that is imported.
 const MAX_IMPORT: u64 = 64 << 20;
+/// Most skipped lines that are spelled out: the file may be something else entirely.
+const SHOWN: usize = 100;
 
 /// Take over a `.env` file
 ///
@@ -96,8 +98,11 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         }
     }
     problems.sort_by_key(|(line, _)| *line);
-    for (line, problem) in &problems {
+    for (line, problem) in problems.iter().take(SHOWN) {
         ui.warn(&format!("line {line}: {problem}"));
+    }
+    if problems.len() > SHOWN {
+        ui.warn(&format!("and {} more lines like these", problems.len() - SHOWN));
     }
     let end = if problems.is_empty() { Ok(()) } else { Err(CommandError::Said(Exit::Found)) };
     if taken.is_empty() {
