@@ -90,7 +90,7 @@ def scenarios(vault: str) -> list[Scenario]:
         scenario("member-remove", [vault, "member", "remove", "bob"], with_bob, rate=2),
         scenario("recovery-new", [vault, "recovery", "new", "--recovery-file", "{home}/code-2"], coded, rate=2,
                  states=lambda tree: (members(vault, tree), (tree.work / "vault.toml").read_text().count("[[team]]")),
-                 volatile=[*VOLATILE, "home/code-2"]),
+                 volatile=[*VOLATILE, "home/code-2", "home/.code-2.tmp"]),
         scenario("recover", [*ALONE, vault, "recover", "--member", "alice", "--device", "second", "--code-file", CODE,
                              "--recovery-file", "{home}/code-2"], [*coded, ["mkdir", "{tmp}/second"]], patience=5.0,
                  volatile=[*UNFOUNDED, "home/code-2", "home/.code-2.tmp", "tmp/second/*"]),
