@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the tests behind every row of the scorecard, all points of the sweeps, and writes docs/scorecard.md. From
-# anywhere; half an hour on two cores. What is needed to run them is installed by scripts/test.sh.
+# anywhere; three quarters of an hour on two cores. What is needed to run them is installed by scripts/test.sh.
 #
 #   scripts/scorecard.sh [--quick]
 #
