@@ -28,7 +28,8 @@ pub use ssh::SshKey;
 pub use value::{Binding, SealedValue, ValueKey};
 pub use wrap::{Commitment, DataKey, Recipient, WrappedKey};
 
-use data_encoding::BASE64;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 
 /// What a cryptographic operation or encoding refused. Never says why in a way
 /// that depends on a secret: a wrong passphrase and a damaged slot are one error.
@@ -91,7 +92,7 @@ fn hkdf(material: &[u8], salt: Option<&[u8]>, info: &[u8]) -> zeroize::Zeroizing
 /// Standard base64 with padding, canonical on reading (RFC 4648 §4).
 #[must_use]
 pub fn to_base64(bytes: &[u8]) -> String {
-    BASE64.encode(bytes)
+    BASE64_STANDARD.encode(bytes)
 }
 
 /// Reads canonical standard base64.
@@ -99,16 +100,7 @@ pub fn to_base64(bytes: &[u8]) -> String {
 /// # Errors
 /// [`Error::Malformed`] naming `what`.
 pub fn from_base64(text: &str, what: &'static str) -> Result<Vec<u8>, Error> {
-    if !is_padded_once(text) {
-        return Err(Error::Malformed(what));
-    }
-    BASE64.decode(text.as_bytes()).map_err(|_| Error::Malformed(what))
-}
-
-/// The crate takes several padded texts in a row for one.
-fn is_padded_once(text: &str) -> bool {
-    let (head, _) = text.as_bytes().split_at(text.len().saturating_sub(2));
-    memchr::memchr(b'=', head).is_none()
+    BASE64_STANDARD.decode(text).map_err(|_| Error::Malformed(what))
 }
 
 /// True for canonical standard base64 of 1 to `max` bytes, which are not decoded.
@@ -120,7 +112,7 @@ pub(crate) fn is_base64(text: &str, max: usize) -> bool {
     let of_alphabet = |all: bool, b: &u8| all & (b.is_ascii_alphanumeric() | (*b == b'+') | (*b == b'/'));
     text.len().is_multiple_of(4)
         && head.iter().fold(true, of_alphabet)
-        && BASE64.decode(last).is_ok_and(|rest| head.len() / 4 * 3 + rest.len() <= max)
+        && BASE64_STANDARD.decode(last).is_ok_and(|rest| head.len() / 4 * 3 + rest.len() <= max)
 }
 
 /// Bytes that the text of the longest array decodes to, its padding included: a signature's.
@@ -130,8 +122,43 @@ const MOST_FIXED: usize = 66;
 fn array_from_base64<const N: usize>(text: &str, what: &'static str) -> Result<[u8; N], Error> {
     let mut room = [0; MOST_FIXED];
     let malformed = Error::Malformed(what);
-    let most = BASE64.decode_len(text.len()).ok().filter(|_| is_padded_once(text)).ok_or(malformed)?;
-    let room = room.get_mut(..most).ok_or(malformed)?;
-    let length = BASE64.decode_mut(text.as_bytes(), room).map_err(|_| malformed)?;
+    let length = BASE64_STANDARD.decode_slice(text, &mut room).map_err(|_| malformed)?;
     room[..length].try_into().map_err(|_| malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against another implementation, which takes several padded texts in a row for one.
+    #[test]
+    fn base64_is_read_and_written_as_another_implementation_does() {
+        let accepts = |text: &str| {
+            let text = text.as_bytes();
+            let (head, _) = text.split_at(text.len().saturating_sub(2));
+            data_encoding::BASE64.decode(text).ok().filter(|_| !head.contains(&b'='))
+        };
+        let bytes: Vec<u8> = (0..70u8).map(|n| n.wrapping_mul(167) ^ 0x5a).collect();
+        for length in 0..bytes.len() {
+            let text = to_base64(&bytes[..length]);
+            assert_eq!(text, data_encoding::BASE64.encode(&bytes[..length]));
+            for at in 0..text.len() {
+                for odd in "AQgwBZ9+/=-_ \n\u{e9}".chars() {
+                    let changed: String =
+                        text.chars().enumerate().map(|(n, symbol)| if n == at { odd } else { symbol }).collect();
+                    let mut around =
+                        [changed.clone(), text[..at].to_owned(), text[at..].to_owned(), text.clone() + &changed];
+                    around[3].insert(at, odd);
+                    for text in around {
+                        let read = accepts(&text);
+                        assert_eq!(from_base64(&text, "test").ok(), read, "{text:?}");
+                        let fits = read.as_ref().is_some_and(|read| (1..=64).contains(&read.len()));
+                        assert_eq!(is_base64(&text, 64), fits, "{text:?}");
+                        let array: Option<[u8; 32]> = read.and_then(|read| read.try_into().ok());
+                        assert_eq!(array_from_base64(&text, "test").ok(), array, "{text:?}");
+                    }
+                }
+            }
+        }
+    }
 }
