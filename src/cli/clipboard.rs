@@ -142,9 +142,9 @@ impl Copied {
             Self::Terminal(terminal) => terminal.try_clone().ok(),
             Self::Desktop { .. } => None,
         };
+        // What is left of the value on the stack would be copied with the process, and stay for as long as it waits.
+        wipe_stack();
         let forked = detached::detach(kept.as_ref(), || {
-            // The copy of a process that had the value: what it left on its stack stays for as long as this waits.
-            wipe_stack();
             std::thread::sleep(delay);
             match &self {
                 Self::Desktop { tool, salt, hash } => {

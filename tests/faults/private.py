@@ -335,6 +335,8 @@ def memory_of_the_agent(bench: Bench) -> None:
     for command, stdin in [(["get", "TOKEN"], b""), (["set", "TOKEN", "-"], CANARY + b"-2"), (["exec", "--", "true"], b""),
                            (["verify"], b""), (["rotate", "TOKEN", "-"], CANARY + b"-3"), (["unlock"], b"")]:
         bench.ok(*command, stdin=stdin)
+        # It wipes once it has answered, and sleeps after that.
+        wait_for(lambda: re.search(r"^State:\s+S", Path(f"/proc/{pid}/status").read_text(), re.M), "the agent never sleeps")
         memory = memory_of(pid)
         assert len(memory) > 1 << 16, f"{len(memory)} bytes"
         held = memory.count(secret)
