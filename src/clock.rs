@@ -1,6 +1,7 @@
 //! Time: the only caller of `now()`, and the one notation for dates and durations.
 
 use std::fmt;
+use std::time::Duration;
 
 use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 
@@ -238,6 +239,16 @@ impl Clock {
         match self {
             Self::System => Timestamp(Utc::now().timestamp().clamp(0, LAST_SECOND)),
             Self::Fixed(at) => at,
+        }
+    }
+
+    /// The time since 1970, as exact as the machine's clock; zero if it stands before it.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the other caller of now()")]
+    pub fn since_1970(self) -> Duration {
+        match self {
+            Self::System => Utc::now().signed_duration_since(DateTime::UNIX_EPOCH).to_std().unwrap_or_default(),
+            Self::Fixed(at) => Duration::from_secs(at.0.unsigned_abs()),
         }
     }
 }

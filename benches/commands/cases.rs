@@ -15,6 +15,8 @@ use crate::{Outcome, table};
 const DEVICES: usize = 50;
 /// Secrets asked for by name where not all are injected.
 const ASKED: usize = 10;
+/// What a use remembers of a file it writes once file and memory have been at rest for a tenth of a second.
+const REST: Duration = Duration::from_millis(200);
 
 /// A command in a vault of some size.
 pub(crate) struct Case {
@@ -32,6 +34,8 @@ enum Kind {
     /// As `ExecAll`, with the identity held by the agent.
     ExecUnlocked,
     ExecAsked,
+    /// As `ExecAsked`, of a file that changed: nothing is remembered of it.
+    ExecAnew,
     Set,
     List,
     Rotation,
@@ -43,7 +47,7 @@ enum Kind {
 
 /// Every case, those of one size together.
 pub(crate) fn all() -> impl Iterator<Item = Case> {
-    use Kind::{AddAndRemove, ExecAll, ExecAsked, ExecUnlocked, List, Rotation, Set, Verify, Version};
+    use Kind::{AddAndRemove, ExecAll, ExecAnew, ExecAsked, ExecUnlocked, List, Rotation, Set, Verify, Version};
     let in_team = |name: &str, secrets, devices, profiles, kind, target, rounds| Case {
         name: name.into(),
         size: Size { secrets, devices, profiles },
@@ -68,10 +72,13 @@ pub(crate) fn all() -> impl Iterator<Item = Case> {
         case("rotation of 10,000", 10_000, Rotation, Some(60.0), 40),
         case("verify, 10,000 secrets", 10_000, Verify, None, 20),
         in_team("exec, 10 of 1,000, 2 devices", 1_000, 2, 1, ExecAsked, Some(2.0), 200),
+        in_team("exec, 10 of 1,000, 2 devices, changed file", 1_000, 2, 1, ExecAnew, None, 100),
         in_team("add and remove, 2 devices", 1_000, 2, 1, AddAndRemove, Some(1_000.0), 10),
         in_team("exec, 10 of 1,000, 200 devices", 1_000, 200, 1, ExecAsked, Some(2.0), 200),
+        in_team("exec, 10 of 1,000, 200 devices, changed file", 1_000, 200, 1, ExecAnew, None, 100),
         in_team("add and remove, 200 devices", 1_000, 200, 1, AddAndRemove, Some(1_000.0), 10),
-        in_team("exec, 10 of 1,000, 200 devices, 50 profiles", 1_000, 200, 50, ExecAsked, None, 200),
+        in_team("exec, 10 of 1,000, 200 devices, 50 profiles", 1_000, 200, 50, ExecAsked, Some(2.0), 200),
+        in_team("exec, 10 of 1,000, 200 devices, 50 profiles, changed file", 1_000, 200, 50, ExecAnew, None, 100),
         in_team("add and remove, 200 devices, 50 profiles", 1_000, 200, 50, AddAndRemove, Some(1_000.0), 5),
     ]
     .into_iter()
@@ -107,7 +114,17 @@ impl Case {
         if self.kind == Kind::ExecUnlocked {
             measure::run(world.command(vault).arg("unlock"))?;
         }
+        if self.is_exec() {
+            for _ in 0..2 {
+                measure::run(&mut self.command(world, vault, 0)?)?;
+                std::thread::sleep(REST);
+            }
+            measure::run(&mut self.command(world, vault, 0)?)?;
+        }
         for round in 0..=self.rounds {
+            if self.kind == Kind::ExecAnew {
+                world.forget()?;
+            }
             let usage = measure::run(world.command(launcher).arg("/bin/true"))?;
             let command = measure::run(&mut self.command(world, vault, round)?)?;
             // The first turn is for caches.
@@ -123,8 +140,7 @@ impl Case {
         let wall = |usages: &[Usage]| millis(median(usages.iter().map(|usage| usage.wall)));
         let added = cpu(&ours) - cpu(&yardstick);
         // The launcher starts `/bin/true`, as `exec` does; the other commands start nothing.
-        let counts =
-            if matches!(self.kind, Kind::ExecAll | Kind::ExecAsked | Kind::ExecUnlocked) { added } else { cpu(&ours) };
+        let counts = if self.is_exec() { added } else { cpu(&ours) };
         let peak = median(ours.iter().map(|usage| usage.peak));
         Ok(vec![
             self.name.clone(),
@@ -140,11 +156,15 @@ impl Case {
         ])
     }
 
+    fn is_exec(&self) -> bool {
+        matches!(self.kind, Kind::ExecAll | Kind::ExecAnew | Kind::ExecAsked | Kind::ExecUnlocked)
+    }
+
     fn command(&self, world: &World, vault: &Path, round: usize) -> Outcome<Command> {
         let mut command = world.command(vault);
         match self.kind {
             Kind::ExecAll | Kind::ExecUnlocked => command.args(["exec", "--", "/bin/true"]),
-            Kind::ExecAsked => {
+            Kind::ExecAsked | Kind::ExecAnew => {
                 let step = self.size.secrets / ASKED;
                 let names: Vec<String> = (0..ASKED).map(|n| name(n * step)).collect();
                 command.args(["exec", "--only", &names.join(","), "--", "/bin/true"])

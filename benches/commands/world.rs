@@ -61,6 +61,14 @@ impl World {
         identity(self.directory.path())
     }
 
+    /// Takes away what was remembered of the file, as a change of it does.
+    pub(crate) fn forget(&self) -> Outcome<()> {
+        for vault in std::fs::read_dir(self.path().join("state/vaults"))? {
+            std::fs::remove_file(vault?.path().join(format!("accepted-{}.json", profile(0))))?;
+        }
+        Ok(())
+    }
+
     /// `program` where the vault is, without input and output.
     pub(crate) fn command(&self, program: &Path) -> Command {
         command(self.directory.path(), program)

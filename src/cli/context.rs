@@ -14,6 +14,7 @@ use vault::config::{self, Directories, Known, Overdue, Place, Places, Rollback, 
 use vault::crypto::{Hash, ValueKey};
 use vault::exec::process::Original;
 use vault::identity::Unlocked;
+use vault::store::Stamp;
 use vault::{DeviceName, Effective, Memory, ProfileName, SecretName, Section, Vault, near, store};
 
 use super::args::Globals;
@@ -59,6 +60,8 @@ pub(crate) enum FoundBy {
 pub(crate) struct Opened {
     pub(crate) path: PathBuf,
     pub(crate) vault: Vault,
+    /// State of the file that was read, if all of it was and that state was a settled one.
+    pub(crate) stamp: Option<Stamp>,
     pub(crate) memory: RefCell<Memory>,
     /// `STATE/vaults/ID`.
     pub(crate) state: PathBuf,
@@ -168,31 +171,10 @@ impl Context {
     /// Opens the vault of this place, if the place is trusted.
     pub(crate) fn open(&self, ui: &mut Ui) -> Result<Opened, CommandError> {
         let (path, _) = self.vault_path()?;
-        let bytes = read_vault(&path)?;
-        self.open_bytes(ui, path, bytes)
-    }
-
-    /// As [`Self::open`], but of a large file reads only what a profile needs, where it still is
-    /// where it was. Whoever finds something wrong in a part opens the whole, which says what.
-    pub(crate) fn open_for(&self, ui: &mut Ui, profile: &ProfileName) -> Result<Opened, CommandError> {
-        let (path, _) = self.vault_path()?;
-        let Ok(Some(known)) = self.recall(&path) else {
-            let bytes = read_vault(&path)?;
-            return self.open_bytes(ui, path, bytes);
-        };
-        let ranges = if known.memory.knows_parts() {
-            store::read_ranges(&path, |size| known.memory.part(profile, size)).ok().flatten()
-        } else {
-            None
-        };
-        let part = ranges.and_then(|ranges| Vault::read_part(ranges, known.memory.verified()));
-        match part.filter(|vault| vault.id() == known.id) {
-            Some(vault) => Ok(self.opened(path, vault, known)),
-            None => {
-                let bytes = read_vault(&path)?;
-                self.open_known(path, bytes, known)
-            }
-        }
+        let before = self.clock.since_1970();
+        let (bytes, stamp) = read_with_stamp(&path)?;
+        let stamp = Some(stamp).filter(|stamp| stamp.is_settled(before));
+        Ok(Opened { stamp, ..self.open_bytes(ui, path, bytes)? })
     }
 
     /// Opens a vault of this place whose bytes are from elsewhere: a side of a merge.
@@ -205,6 +187,13 @@ impl Context {
 
     /// What is remembered of this place and its vault; `None` if it was never used.
     fn recall(&self, path: &Path) -> Result<Option<Remembered>, CommandError> {
+        let Some((id, state)) = self.known_vault(path)? else { return Ok(None) };
+        let memory = Memory::load(&state, id).map_err(vault::Error::from)?;
+        Ok(Some(Remembered { id, state, memory }))
+    }
+
+    /// The vault that this place is known for, with `STATE/vaults/ID`.
+    pub(super) fn known_vault(&self, path: &Path) -> Result<Option<(Hash, PathBuf)>, CommandError> {
         let id = match Places::load(self.directories())?.known(&Place::of(path)?) {
             Known::Id(id) => id.parse::<Hash>().map_err(|_| CommandError::damaged_places())?,
             Known::Unknown => return Ok(None),
@@ -212,9 +201,7 @@ impl Context {
         };
         self.known.set(Some(id));
         self.check_asked_id(&id)?;
-        let state = self.directories().vault_state(&id.to_string());
-        let memory = Memory::load(&state, id).map_err(vault::Error::from)?;
-        Ok(Some(Remembered { id, state, memory }))
+        Ok(Some((id, self.directories().vault_state(&id.to_string()))))
     }
 
     fn open_known(&self, path: PathBuf, bytes: Vec<u8>, known: Remembered) -> Result<Opened, CommandError> {
@@ -226,12 +213,8 @@ impl Context {
         if vault.id() != known.id {
             return Err(CommandError::OtherVault { path, known: known.id });
         }
-        Ok(self.opened(path, vault, known))
-    }
-
-    fn opened(&self, path: PathBuf, vault: Vault, known: Remembered) -> Opened {
         self.acts_as(&vault, known.memory.device());
-        Opened { path, vault, memory: RefCell::new(known.memory), state: known.state }
+        Ok(Opened { path, vault, stamp: None, memory: RefCell::new(known.memory), state: known.state })
     }
 
     /// A place that was never used: its vault must be confirmed, or named by `VLT_VAULT_ID`.
@@ -253,7 +236,7 @@ impl Context {
         let memory = Memory::load(&state, id).map_err(vault::Error::from)?;
         self.known.set(Some(id));
         self.acts_as(&vault, memory.device());
-        Ok(Opened { path, vault, memory: RefCell::new(memory), state })
+        Ok(Opened { path, vault, stamp: None, memory: RefCell::new(memory), state })
     }
 
     /// Remembers that this place has this vault.
@@ -281,6 +264,10 @@ impl Context {
             .iter()
             .map(|profile| opened.vault.section(profile).map_err(|error| self.name_profiles(opened, error)))
             .collect::<Result<Vec<_>, _>>()?;
+        // What was accepted of the file was compared then, and it and the memory are as they were.
+        if opened.vault.is_excerpt() {
+            return Ok(sections);
+        }
         let seen: Vec<&Section<'_>> = sections.iter().collect();
         let mut memory = opened.memory.borrow_mut();
         let standing = memory.compare(&opened.vault, &seen).map_err(vault::Error::from)?;
@@ -410,7 +397,7 @@ impl Context {
     }
 
     /// Who the records of this run speak of.
-    fn acts_as(&self, vault: &Vault, device: Option<&DeviceName>) {
+    pub(super) fn acts_as(&self, vault: &Vault, device: Option<&DeviceName>) {
         let member = device.and_then(|device| vault.team().devices().get(device));
         self.member.replace(member.map(|device| device.member.to_string()));
         self.acting.replace(device.cloned());
@@ -513,7 +500,11 @@ pub(crate) fn all_profiles(opened: &Opened) -> Vec<ProfileName> {
 
 /// Reads a vault file; what is there instead of one is named.
 pub(crate) fn read_vault(path: &Path) -> Result<Vec<u8>, CommandError> {
-    store::read(path, vault::MAX_FILE).map_err(|error| match error {
+    read_with_stamp(path).map(|(bytes, _)| bytes)
+}
+
+fn read_with_stamp(path: &Path) -> Result<(Vec<u8>, Stamp), CommandError> {
+    store::read_with_stamp(path, vault::MAX_FILE).map_err(|error| match error {
         store::Error::Missing { path } => CommandError::NoVaultFile { path },
         store::Error::NotRegular { .. } | store::Error::TooLarge { .. } => CommandError::NotAVaultFile(error),
         other => other.into(),

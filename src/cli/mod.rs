@@ -1,5 +1,6 @@
 //! The command line: arguments in, output and an exit code out.
 
+mod accepted;
 mod anchors;
 mod args;
 mod clipboard;

@@ -199,7 +199,7 @@ fn slots(vault: &Vault) -> Vec<Slot> {
 pub(crate) fn with_request<T>(cx: &Context, vault: Option<&Vault>, run: impl FnOnce(&Request<'_>) -> T) -> T {
     let slots = vault.map(slots).unwrap_or_default();
     let agent = agent(cx);
-    let is_device = |recipient: &Recipient| vault.is_some_and(|vault| vault.team().device_of(recipient).is_some());
+    let is_device = |recipient: &Recipient| vault.is_some_and(|vault| vault.may_have(recipient));
     run(&Request {
         flag: cx.globals.identity.as_deref(),
         variables: &cx.variables,

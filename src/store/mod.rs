@@ -11,6 +11,7 @@ mod lock;
 mod read;
 mod replace;
 mod scratch;
+mod stamp;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -25,9 +26,10 @@ pub use append::Log;
 pub use cell::{Cell, MAX_CELL, overwrite_small};
 pub use directory::create_private_dir_all;
 pub use lock::Lock;
-pub use read::{read, read_given, read_private, read_private_from, read_ranges};
-pub use replace::{Mode, create_new, replace};
+pub use read::{read, read_given, read_private, read_private_from, read_ranges, read_with_stamp};
+pub use replace::{Mode, create_new, replace, replace_unflushed};
 pub use scratch::{Scratch, remove_tree};
+pub use stamp::Stamp;
 
 /// Why bytes could not be read or written. Each message is complete on its
 /// own; paths are shown as they were passed in, unescaped.

@@ -9,7 +9,7 @@ use rustix::fs::{CWD, OFlags};
 use rustix::io::retry_on_intr;
 use zeroize::Zeroizing;
 
-use super::{Error, Kind, check_private, open_regular};
+use super::{Error, Kind, Stamp, check_private, open_regular};
 
 /// Reads a regular file of at most `max` bytes.
 ///
@@ -18,9 +18,17 @@ use super::{Error, Kind, check_private, open_regular};
 /// (links included), [`Error::TooLarge`] before reading, or as soon as a file
 /// that grows or hides its size passes `max`; [`Error::Io`].
 pub fn read(path: &Path, max: u64) -> Result<Vec<u8>, Error> {
+    read_with_stamp(path, max).map(|(bytes, _)| bytes)
+}
+
+/// As [`read`], with the state that the file was in before.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with_stamp(path: &Path, max: u64) -> Result<(Vec<u8>, Stamp), Error> {
     let (fd, stat) = open_regular(path, OFlags::RDONLY)?;
     let mut bytes = read_bounded(&fd, u64::try_from(stat.st_size).unwrap_or(0), path, max)?;
-    Ok(std::mem::take(&mut *bytes))
+    Ok((std::mem::take(&mut *bytes), Stamp::from(&stat)))
 }
 
 /// Reads a file that a person named as the source of something, wherever its name leads: links
@@ -47,16 +55,21 @@ pub fn read_given(path: &Path, max: u64) -> Result<Vec<u8>, Error> {
     Ok(std::mem::take(&mut *bytes))
 }
 
-/// Reads ranges of a regular file, one behind the other: those that `wanted` names for its
-/// length in bytes. `None` if it names none, or the file becomes shorter meanwhile.
+/// Reads ranges of a regular file, one behind the other, if it is in the state of `stamp`;
+/// `None` if it is not, becomes shorter meanwhile, or has no such ranges.
 ///
 /// # Errors
 /// As [`read`], but for the bound.
-pub fn read_ranges(path: &Path, wanted: impl FnOnce(u64) -> Option<Vec<Range<u64>>>) -> Result<Option<Vec<u8>>, Error> {
+pub fn read_ranges(path: &Path, stamp: &Stamp, ranges: &[Range<u64>]) -> Result<Option<Vec<u8>>, Error> {
     let (fd, stat) = open_regular(path, OFlags::RDONLY)?;
-    let Some(ranges) = u64::try_from(stat.st_size).ok().and_then(wanted) else { return Ok(None) };
-    let total = ranges.iter().try_fold(0u64, |sum, range| sum.checked_add(range.end.checked_sub(range.start)?));
-    let Some(total) = total.and_then(|total| usize::try_from(total).ok()) else { return Ok(None) };
+    let size = u64::try_from(stat.st_size).unwrap_or(0);
+    let within = |range: &&Range<u64>| range.start < range.end && range.end <= size;
+    let total: u64 = ranges.iter().filter(within).map(|range| range.end - range.start).sum();
+    // Ranges that overlap would reserve more memory than the file can fill.
+    if Stamp::from(&stat) != *stamp || !ranges.iter().all(|range| within(&range)) || total > size {
+        return Ok(None);
+    }
+    let Ok(total) = usize::try_from(total) else { return Ok(None) };
     let mut bytes = vec![0; total];
     let mut room = bytes.as_mut_slice();
     for range in ranges {

@@ -51,11 +51,23 @@ pub enum Mode {
 pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), Error> {
     let target = Target::open(path)?;
     let old = target.existing()?;
-    let mut temporary = target.write_temporary(bytes, mode, old.as_ref())?;
-    retry_on_intr(|| rustix::fs::renameat(&target.directory, &target.temporary, &target.directory, target.name))
-        .map_err(|errno| Error::io("replace", path, errno))?;
-    temporary.present = false;
+    let (temporary, file) = target.write_temporary(bytes, mode, old.as_ref())?;
+    flush_file(&file).map_err(|errno| Error::io("write", path, errno))?;
+    drop(file);
+    temporary.take_the_place()?;
     flush_directory(&target.directory, path)
+}
+
+/// As [`replace`], for a private file that nobody misses: nothing waits for the medium, and after
+/// a power loss the name may show the old content, nothing, or rubbish.
+///
+/// # Errors
+/// As [`replace`], but for [`Error::NotDurable`].
+pub fn replace_unflushed(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let target = Target::open(path)?;
+    let old = target.existing()?;
+    let (temporary, _) = target.write_temporary(bytes, Mode::Private, old.as_ref())?;
+    temporary.take_the_place()
 }
 
 /// Creates `path` with `bytes`, whole and durable, and never replaces anything.
@@ -77,7 +89,9 @@ pub fn create_new(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), Error> {
     if target.stat(target.name)?.is_some() {
         return Err(failed(Errno::EXIST));
     }
-    let mut temporary = target.write_temporary(bytes, mode, None)?;
+    let (mut temporary, file) = target.write_temporary(bytes, mode, None)?;
+    flush_file(&file).map_err(|errno| Error::io("write", path, errno))?;
+    drop(file);
     let (directory, from, to) = (&target.directory, &target.temporary, target.name);
     match retry_on_intr(|| rustix::fs::renameat_with(directory, from, directory, to, RenameFlags::NOREPLACE)) {
         Ok(()) => temporary.present = false,
@@ -113,6 +127,16 @@ impl Drop for Temporary<'_> {
     }
 }
 
+impl Temporary<'_> {
+    fn take_the_place(mut self) -> Result<(), Error> {
+        let Target { path, directory, name, temporary } = self.target;
+        retry_on_intr(|| rustix::fs::renameat(directory, temporary, directory, *name))
+            .map_err(|errno| Error::io("replace", path, errno))?;
+        self.present = false;
+        Ok(())
+    }
+}
+
 impl<'a> Target<'a> {
     fn open(path: &'a Path) -> Result<Self, Error> {
         let (parent, name) = split(path)?;
@@ -139,8 +163,8 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Writes and flushes the temporary.
-    fn write_temporary(&self, bytes: &[u8], mode: Mode, old: Option<&Stat>) -> Result<Temporary<'_>, Error> {
+    /// Writes the temporary, without flushing it.
+    fn write_temporary(&self, bytes: &[u8], mode: Mode, old: Option<&Stat>) -> Result<(Temporary<'_>, OwnedFd), Error> {
         let failed = |errno| Error::io("write", self.path, errno);
         // The kernel applies the umask where it counts, without our asking for it.
         let at_creation = match (mode, old) {
@@ -166,8 +190,7 @@ impl<'a> Target<'a> {
             retry_on_intr(|| rustix::fs::fchmod(&fd, wanted)).map_err(failed)?;
         }
         write_all(&fd, bytes).map_err(failed)?;
-        flush_file(&fd).map_err(failed)?;
-        Ok(temporary)
+        Ok((temporary, fd))
     }
 
     fn create_temporary(&self, mode: Bits) -> Result<OwnedFd, Errno> {

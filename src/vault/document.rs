@@ -43,6 +43,25 @@ impl Document {
             .map(|document| Self { text, ..document })
     }
 
+    /// Sections of a file, one behind the other, each with its name and length in bytes, in
+    /// order of names. `None` where the text does not split so.
+    pub(super) fn of_sections<'p>(
+        id: Hash,
+        text: String,
+        sections: impl Iterator<Item = (&'p ProfileName, usize)>,
+    ) -> Option<Self> {
+        let (mut profiles, mut end) = (Vec::<(ProfileName, Range<usize>)>::new(), 0);
+        for (name, length) in sections {
+            let start = end;
+            end += length;
+            if !text.is_char_boundary(end) || profiles.last().is_some_and(|(last, _)| last >= name) {
+                return None;
+            }
+            profiles.push((name.clone(), start..end));
+        }
+        (end == text.len()).then_some(Self { text, id, changes: Vec::new(), profiles })
+    }
+
     #[expect(clippy::type_complexity, reason = "the three parts of the struct, before the text moves in")]
     fn split(text: &str) -> Result<(Hash, Vec<Range<usize>>, Vec<(ProfileName, Range<usize>)>), Rejected> {
         let layout = |offset: usize| at_offset(Kind::Layout, &text.as_bytes()[..offset.min(text.len())]);
@@ -125,9 +144,9 @@ impl Document {
         Some((&self.text[range.clone()], self.before(range)))
     }
 
-    /// Where each profile's section is: its first byte, and the byte behind its last.
-    pub(super) fn profile_spans(&self) -> impl Iterator<Item = (&ProfileName, (u64, u64))> {
-        self.profiles.iter().map(|(name, range)| (name, (range.start as u64, range.end as u64)))
+    /// Where each profile's section begins, in bytes of the text.
+    pub(super) fn profile_starts(&self) -> impl Iterator<Item = (&ProfileName, usize)> {
+        self.profiles.iter().map(|(name, range)| (name, range.start))
     }
 
     fn before(&self, range: &Range<usize>) -> LinesBefore<'_> {

@@ -3,6 +3,7 @@
 //! [`Vault::read`] accepts a file only if its team log holds; [`Vault::section`] gives
 //! a profile only if its signature does. What was seen before is compared by [`Memory`].
 
+mod accepted;
 mod change;
 mod copy;
 mod document;
@@ -11,7 +12,6 @@ mod error;
 mod founding;
 pub mod merge;
 mod name;
-mod part;
 mod pin;
 mod profile;
 mod secret;
@@ -28,6 +28,7 @@ use crate::crypto::Hash;
 use change::Lists;
 use document::Document;
 
+pub use accepted::Accepted;
 pub use change::{Action, Change, NewDevice, Recovery, Rekeyed, Role};
 pub use copy::{Target, copy_secret};
 pub use document::MAX_FILE;
@@ -59,6 +60,8 @@ pub struct Vault {
     team: Team,
     /// Newest time a team change was signed at.
     newest_change: Timestamp,
+    /// Of what was accepted before, what that was.
+    accepted: Option<Accepted>,
 }
 
 impl Vault {
@@ -71,25 +74,6 @@ impl Vault {
     /// # Errors
     /// [`Rejected`], of the kinds up to `profiles`.
     pub fn read(bytes: Vec<u8>, verified: &[Hash]) -> Result<Self, Rejected> {
-        let vault = Self::read_sections(bytes, verified)?;
-        if !vault.document.profile_names().eq(vault.team.profiles().keys()) {
-            let there: BTreeSet<_> = vault.document.profile_names().collect();
-            let known: BTreeSet<_> = vault.team.profiles().keys().collect();
-            let odd = there.symmetric_difference(&known).next().map(|profile| ProfileName::clone(profile));
-            return Err(Rejected { profile: odd, ..Rejected::new(Kind::Profiles) });
-        }
-        Ok(vault)
-    }
-
-    /// Accepts the ranges of a file that [`Memory::part`] names, one behind the other, as a vault
-    /// file that has some of its profiles. `None` for anything that does not hold: the whole file says why.
-    #[must_use]
-    pub fn read_part(ranges: Vec<u8>, verified: &[Hash]) -> Option<Self> {
-        Self::read_sections(part::file(ranges)?, verified).ok()
-    }
-
-    /// Everything but that the profiles are those of the team log.
-    fn read_sections(bytes: Vec<u8>, verified: &[Hash]) -> Result<Self, Rejected> {
         let document = Document::parse(bytes)?;
         let rejected = |rejected| document::diagnose(document.text().as_bytes(), rejected);
         let (mut team, mut lists, mut newest_change) = (Team::default(), Lists::default(), None);
@@ -106,7 +90,13 @@ impl Vault {
         }
         // Layout demands one change at least.
         let newest_change = newest_change.ok_or(Rejected::new(Kind::Layout))?;
-        Ok(Self { document, team, newest_change })
+        if !document.profile_names().eq(team.profiles().keys()) {
+            let there: BTreeSet<_> = document.profile_names().collect();
+            let known: BTreeSet<_> = team.profiles().keys().collect();
+            let odd = there.symmetric_difference(&known).next().map(|profile| ProfileName::clone(profile));
+            return Err(Rejected { profile: odd, ..Rejected::new(Kind::Profiles) });
+        }
+        Ok(Self { document, team, newest_change, accepted: None })
     }
 
     /// The id that bytes claim in their third line, unverified: enough to refuse
@@ -115,12 +105,6 @@ impl Vault {
     pub fn claimed_id(bytes: &[u8]) -> Option<Hash> {
         let line = bytes.split(|&byte| byte == b'\n').nth(2)?;
         std::str::from_utf8(line.strip_prefix(b"id = \"")?.strip_suffix(b"\"")?).ok()?.parse().ok()
-    }
-
-    /// True if it was read in part: not all of its profiles are here.
-    #[must_use]
-    pub fn is_part(&self) -> bool {
-        self.document.profile_names().len() < self.team.profiles().len()
     }
 
     /// The vault's id: the root of trust.
@@ -177,8 +161,8 @@ impl Vault {
     /// [`Error::NoProfile`], or [`Rejected`].
     pub fn section(&self, profile: &ProfileName) -> Result<Section<'_>, Error> {
         let (text, before) = self.document.profile(profile).ok_or_else(|| Error::NoProfile(profile.clone()))?;
-        Section::read(&self.id(), &self.team, profile, text, before)
-            .map_err(|rejected| document::diagnose(self.bytes(), rejected).into())
+        let section = self.against(profile).and_then(|against| Section::read(&against, profile, text, before));
+        section.map_err(|rejected| document::diagnose(self.bytes(), rejected).into())
     }
 
     /// The profile and those it extends, in the order in which a name is looked up.
@@ -213,8 +197,8 @@ impl Vault {
         let mut findings: Vec<Rejected> = self.document.check_lines().err().into_iter().collect();
         let mut secrets = 0;
         for profile in self.team.profiles().keys() {
-            let (Some((text, before)), team) = (self.document.profile(profile), &self.team) else { continue };
-            match Section::read(&self.id(), team, profile, text, before) {
+            let Some((text, before)) = self.document.profile(profile) else { continue };
+            match self.against(profile).and_then(|against| Section::read(&against, profile, text, before)) {
                 Err(rejected) => findings.push(rejected),
                 Ok(section) => {
                     secrets += section.len();

@@ -6,7 +6,6 @@
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,21 +14,18 @@ use crate::store;
 
 use super::Vault;
 use super::name::{DeviceName, MemberName, ProfileName};
-use super::part::Parts;
 use super::profile::Section;
 use super::signature::Counts;
 use super::team::Team;
 use super::text::MAX_INTEGER;
 
-const FILE: &str = "trust.json";
+pub(super) const FILE: &str = "trust.json";
 const MAX_FILE: u64 = 16 << 20;
 /// Most writes of one device between two looks at a profile: over a hundred every second
 /// for a year. What counts more was made up, to use the device's numbers up.
 const MAX_WRITES: u64 = 1 << 32;
 /// Warnings remembered, so that each is given once.
 const MAX_WARNED: usize = 64;
-/// Versions of a large file whose sections are remembered.
-const MAX_PARTS: usize = 4;
 
 /// Why the memory of a vault speaks against a file.
 #[derive(Debug, thiserror::Error)]
@@ -190,10 +186,6 @@ pub struct Memory {
     /// The device this installation last acted as, so that refusals go into its log.
     #[serde(default)]
     device: Option<DeviceName>,
-    /// Where the sections of a large file were: of its latest versions, as two worktrees have
-    /// two and are used in turn.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    parts: Vec<Parts>,
 }
 
 /// Profiles that the same devices may write: in most teams that is one list, or a few,
@@ -229,7 +221,6 @@ impl Memory {
             warned: Vec::new(),
             adopted: BTreeSet::new(),
             device: None,
-            parts: Vec::new(),
         }
     }
 
@@ -255,19 +246,6 @@ impl Memory {
     #[must_use]
     pub fn verified(&self) -> &[Hash] {
         &self.chain
-    }
-
-    /// True if there is a file that may be read in part.
-    #[must_use]
-    pub fn knows_parts(&self) -> bool {
-        !self.parts.is_empty()
-    }
-
-    /// What to read for a profile of a file of `size` bytes, in order, where most of it is
-    /// about others.
-    #[must_use]
-    pub fn part(&self, profile: &ProfileName, size: u64) -> Option<Vec<Range<u64>>> {
-        self.parts.iter().find_map(|parts| parts.ranges(profile, size))
     }
 
     /// The device this installation last acted as.
@@ -304,6 +282,12 @@ impl Memory {
     #[must_use]
     pub fn is_newest(&self, section: &Section<'_>) -> bool {
         self.profiles.get(section.name()).is_some_and(|seen| seen.digest == section.digest())
+    }
+
+    /// True if it has seen all of this and nothing else of it: nothing is to be said of the file.
+    #[must_use]
+    pub(super) fn agrees_with<'a>(&self, vault: &Vault, mut sections: impl Iterator<Item = &'a Section<'a>>) -> bool {
+        self.chain == vault.team().hashes() && sections.all(|section| self.is_newest(section))
     }
 
     /// Compares a vault with what was seen.
@@ -455,14 +439,6 @@ impl Memory {
                 self.see(section);
                 changed = true;
             }
-        }
-        if !vault.is_part()
-            && let Some(parts) = Parts::of(vault).filter(|parts| !self.parts.contains(parts))
-        {
-            self.parts.retain(|known| !known.is_as_long(&parts));
-            self.parts.insert(0, parts);
-            self.parts.truncate(MAX_PARTS);
-            changed = true;
         }
         for mark in marks {
             if self.warned.len() == MAX_WARNED {

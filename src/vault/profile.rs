@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::ops::Range;
 
 use crate::crypto::{Binding, Hash, SealedValue, ValueKey, WrappedKey, statement};
 use crate::identity::{Grant, Unlocked};
@@ -16,6 +17,15 @@ use super::text::{Canonical, Cursor, MAX_ARRAY, MAX_LINE, Stop, field};
 
 /// Who holds a grant, in order of names, with its text.
 type Grants<'a> = Vec<(DeviceName, &'a str)>;
+
+/// What a section is held against before anything in it is believed.
+pub(super) enum Against<'v> {
+    /// Checks 1 to 6 of section 4.
+    Team { id: Hash, team: &'v Team },
+    /// Nothing: it passed them before, and is here without the grants of others. What was signed
+    /// had this digest.
+    Accepted { digest: Hash },
+}
 
 /// A section whose signature was verified. Values and metadata are read on demand.
 pub struct Section<'a> {
@@ -52,10 +62,9 @@ pub struct Profile {
 }
 
 impl<'a> Section<'a> {
-    /// Verifies a section against the team and finds what is in it.
-    pub(crate) fn read(
-        id: &Hash,
-        team: &Team,
+    /// Verifies a section and finds what is in it.
+    pub(super) fn read(
+        against: &Against<'_>,
         name: &ProfileName,
         text: &'a str,
         before: LinesBefore<'a>,
@@ -73,16 +82,21 @@ impl<'a> Section<'a> {
         let mut c = Cursor::new(&text[at + header.len()..]);
         let (signature, signed_end, bytes) =
             SectionSignature::read(&mut c).map_err(|stop| stop_at(at + header.len(), stop))?;
-        let digest = Hash::of(&text.as_bytes()[..at + header.len() + signed_end]);
+        let digest = match against {
+            Against::Team { .. } => Hash::of(&text.as_bytes()[..at + header.len() + signed_end]),
+            Against::Accepted { digest } => *digest,
+        };
 
         let mut c = Cursor::new(&text[..at]);
         let (epoch, grants) = read_head(name, &mut c).map_err(|stop| stop_at(0, stop))?;
-        let checked = check(id, team, name, epoch, &grants, &signature, &digest, &bytes);
-        checked.map_err(|rejected| {
-            let key = team.key_ever(&signature.by);
-            let proven = key.is_some_and(|key| key.verify(&statement::section(id, &digest), &bytes).is_ok());
-            rejected.in_profile(name).signed_by(&signature.by).with_proof(proven)
-        })?;
+        if let Against::Team { id, team } = against {
+            let checked = check(id, team, name, epoch, &grants, &signature, &digest, &bytes);
+            checked.map_err(|rejected| {
+                let key = team.key_ever(&signature.by);
+                let proven = key.is_some_and(|key| key.verify(&statement::section(id, &digest), &bytes).is_ok());
+                rejected.in_profile(name).signed_by(&signature.by).with_proof(proven)
+            })?;
+        }
 
         // From here on the bytes are a writer's; what is wrong in them is still refused.
         let body_at = c.offset();
@@ -213,8 +227,22 @@ impl<'a> Section<'a> {
     }
 
     fn lines_to(&self, text: &str) -> usize {
-        let offset = text.as_ptr() as usize - self.text.as_ptr() as usize;
-        memchr::memchr_iter(b'\n', &self.text.as_bytes()[..offset]).count()
+        memchr::memchr_iter(b'\n', &self.text.as_bytes()[..self.offset(text)]).count()
+    }
+
+    fn offset(&self, text: &str) -> usize {
+        text.as_ptr() as usize - self.text.as_ptr() as usize
+    }
+
+    /// Where in its text is what a device uses, in bytes: all but the lines of others' grants.
+    pub(super) fn used_by(&self, device: &DeviceName) -> Option<[Range<usize>; 3]> {
+        let line = |(holder, value): &(DeviceName, &str)| {
+            let value = self.offset(value)..self.offset(value) + value.len();
+            value.start - holder.as_str().len() - " = ".len()..value.end + "\n".len()
+        };
+        let own = self.grants.iter().find(|(holder, _)| holder == device)?;
+        let (first, last) = self.grants.first().zip(self.grants.last())?;
+        Some([0..line(first).start, line(own), line(last).end..self.text.len()])
     }
 
     /// Removed secrets that are still exposed.

@@ -50,7 +50,7 @@ pub struct ProfileState {
     /// Parents, in order of precedence.
     pub extends: Vec<ProfileName>,
     /// Its place in the order in which profiles came.
-    number: u16,
+    pub(super) number: u16,
 }
 
 /// The team after a chain of changes.
@@ -75,6 +75,19 @@ pub struct Team {
 }
 
 impl Team {
+    /// Of a team, one device and some profiles: what a use of them asks for.
+    pub(super) fn excerpt(
+        (name, device): (DeviceName, Device),
+        profiles: impl Iterator<Item = (ProfileName, ProfileState)>,
+    ) -> Self {
+        Self {
+            members: [(device.member.clone(), Role::default())].into(),
+            devices: [(name, device)].into(),
+            profiles: profiles.collect(),
+            ..Self::default()
+        }
+    }
+
     /// Reads one more change: number, signature, rules.
     ///
     /// `verified` is true when this very change, by its hash, was verified before;

@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::disallowed_methods, reason = "tests prepare files and run programs")]
 
+mod accepted;
 mod agent;
 mod audit;
 mod audit_terminal;
@@ -33,7 +34,6 @@ mod list;
 mod man;
 mod moving;
 mod narrow;
-mod parts;
 mod profile;
 mod prompts;
 mod replaced;

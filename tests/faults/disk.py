@@ -78,7 +78,7 @@ def order_of_every_sweep(bench: Bench) -> None:
     needs("strace")
     swept = (*scenarios.scenarios(bench.vault), *rotations.scenarios(bench.vault), *team.scenarios(bench.vault))
     # What these change is written by the program that is run, by git and by crontab, or is only removed.
-    others = ("exec", "git-install", "schedule-cron", "schedule-end")
+    others = ("exec", "exec-again", "git-install", "schedule-cron", "schedule-end")
     for scenario in (scenario for scenario in swept if scenario.changes and scenario.name not in others):
         with tempfile.TemporaryDirectory(dir=bench.root.parent) as base:
             tree, log = Tree(Path(base) / "tree", scenario.env), Path(base) / "strace.log"

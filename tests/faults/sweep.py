@@ -111,6 +111,7 @@ class Scenario:
     then: list[str]  # the next command; one that writes, so that it cleans up. Exit 0 within `patience`
     setup: list[list[str]] = field(default_factory=list)
     prepare: Callable[[Tree], None] | None = None  # puts files in place before `setup`
+    before: list[list[str]] = field(default_factory=list)  # right before `command`: for what is lost when files are copied
     stdin: bytes = b""
     then_stdin: bytes = b""
     env: dict[str, str] = field(default_factory=dict)
@@ -188,6 +189,8 @@ class Worker:
     def restore(self) -> None:
         shutil.rmtree(self.tree.root)
         self.copy(self.pristine, self.tree.root)
+        for command in self.scenario.before:
+            self.tree.output(command)
 
     def state(self) -> Hashable:
         return self.scenario.states(self.tree)

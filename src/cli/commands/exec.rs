@@ -2,16 +2,17 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use vault::clock::Timestamp;
-use vault::crypto::SealedValue;
+use vault::crypto::{SealedValue, ValueKey};
 use vault::exec::environment::Environment;
 use vault::exec::sealed_file::SealedFile;
 use vault::exec::{launch, process, program};
+use vault::identity;
 use vault::rotation::{self, Days, Honest};
 use vault::secret_value::SecretValue;
 use vault::{Earlier, Effective, PolicyFields, Secret, SecretName, Text};
 
 use crate::cli::args::Pair;
-use crate::cli::context::{Context, Opened};
+use crate::cli::context::{Actor, Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::record::{Use, name_overrides};
 use crate::cli::time::{Newest, local_day};
@@ -95,8 +96,8 @@ struct Due {
 }
 
 /// A secret in use whose value is overdue or expired.
-struct Late<'w> {
-    name: &'w SecretName,
+struct Late {
+    name: SecretName,
     since: Timestamp,
     refused: bool,
 }
@@ -105,50 +106,33 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let profile = cx.profile();
     cx.attempt("exec", &profile, &args.only);
     let (command, arguments) = args.command.split_first().ok_or(CommandError::Internal("no command"))?;
-
-    // Find: the program, the vault, the secrets. Everything here was verified by `open_for` and `effective`.
     let program = program::find(command, cx.variables.search_path().as_deref())?;
-    let part = cx.open_for(ui, &profile)?;
-    let whole;
-    let (opened, Found { effective, mut time, wanted }) = match find(cx, ui, args, &part, &program) {
-        // Of a large file what was read may be outdated, or where something is cannot be told.
-        Err(_) if part.vault.is_part() => {
-            whole = cx.open(ui)?;
-            (&whole, find(cx, ui, args, &whole, &program)?)
-        }
-        found => (&part, found?),
-    };
-    // All values are looked at only where one shows that a clock was set back.
-    if time.is_far_behind() || wanted.iter().any(|wanted| wanted.set_at > time.now) {
-        let newest = Newest::signed(&opened.vault, effective.sections()).with_values(effective.sections())?;
-        time = newest.time(cx);
-        if time.is_far_behind() {
-            newest.say(cx, ui, &opened.vault);
-        }
-    }
-    let late = late(&wanted, time.now);
-    warn_of_age(cx, ui, opened, &late, time.now);
-    let stale: Vec<SecretName> = late.iter().filter(|late| late.refused).map(|late| late.name.clone()).collect();
-    if !stale.is_empty() && !args.allow_stale {
-        return Err(CommandError::Stale(stale));
-    }
 
-    // Unlock: one grant for each profile that something is taken from.
-    let used: BTreeSet<usize> = wanted.iter().map(|wanted| wanted.section).collect();
-    let actor = if used.is_empty() { None } else { Some(cx.actor(ui, opened)?) };
-    let mut keys = Vec::new();
-    for position in 0..effective.sections().len() {
-        let key = match &actor {
-            Some(actor) if used.contains(&position) => {
-                Some(cx.unlock(opened, actor, &effective.sections()[position])?)
-            }
-            _ => None,
-        };
-        keys.push(key);
+    // Find, verify, unlock: by what was accepted of the file before, or by all of it.
+    let first = cx.open_for(ui, &profile)?;
+    if first.vault.is_excerpt() {
+        // Should it be another device's, it is known which in the file.
+        cx.keep_identity();
     }
+    let whole;
+    let (opened, ready) = match prepare(cx, ui, args, &first, &program) {
+        Err(error) if first.vault.is_excerpt() && may_be_in_the_file(&error) => {
+            whole = cx.open(ui)?;
+            (&whole, prepare(cx, ui, args, &whole, &program)?)
+        }
+        ready => (&first, ready?),
+    };
+    let Ready { effective, wanted, left_out, late, time, newest, actor, keys } = ready;
+    if let Some(newest) = newest.filter(|_| time.is_far_behind()) {
+        newest.say(cx, ui, &opened.vault);
+    }
+    if !left_out.is_empty() {
+        ui.warn(&format!("left out, because their scope names other programs: {}", left_out.join(", ")));
+    }
+    warn_of_age(cx, ui, opened, &late, time.now);
 
     // Open and record: the record is on its way to the disk while values are opened.
-    let use_of = describe(args, &effective, &wanted, &stale, &program);
+    let use_of = describe(args, &effective, &wanted, &late, &program);
     let open = || -> Result<Vec<SecretValue>, CommandError> {
         wanted
             .iter()
@@ -162,6 +146,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let (values, recorded) = match &actor {
         Some(actor) => {
             let (values, trail, receipt) = cx.with_use(ui, opened, actor, &use_of, open)?;
+            cx.remember_accepted(opened, &effective, actor);
             (values, Some((trail, receipt)))
         }
         // Nothing is used, so there is nothing to record.
@@ -178,25 +163,60 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     Err(error)
 }
 
-/// What was found in a vault file.
-struct Found<'o> {
+/// Everything that running the command takes; nothing of it was shown, used or recorded.
+struct Ready<'o> {
     effective: Effective<'o>,
-    time: Honest,
     wanted: Vec<Wanted>,
+    /// Secrets whose scope names other programs.
+    left_out: Vec<String>,
+    late: Vec<Late>,
+    time: Honest,
+    /// What shows that the clock was set back, if anything does.
+    newest: Option<Newest>,
+    actor: Option<Actor>,
+    /// For each section that something is taken from.
+    keys: Vec<Option<ValueKey>>,
 }
 
-fn find<'o>(
+/// True if what an excerpt lacks may be in the file, or the file says what is wrong. An identity
+/// that did not open is not opened again: somebody may have been asked for its passphrase.
+fn may_be_in_the_file(error: &CommandError) -> bool {
+    !matches!(error, CommandError::Identity(error) if !matches!(error, identity::Error::None { .. }))
+}
+
+fn prepare<'o>(
     cx: &Context,
     ui: &mut Ui,
     args: &Args,
     opened: &'o Opened,
     program: &program::Program,
-) -> Result<Found<'o>, CommandError> {
+) -> Result<Ready<'o>, CommandError> {
+    // Verify: `effective` gives only what holds.
     let effective = cx.effective(ui, opened, &cx.profile())?;
-    let newest = opened.vault.newest_signed(effective.sections().iter());
-    let time = rotation::effective_now(cx.now(), newest);
-    let wanted = select(cx, ui, args, &effective, program, time)?;
-    Ok(Found { effective, time, wanted })
+    let signed = opened.vault.newest_signed(effective.sections().iter());
+    let mut time = rotation::effective_now(cx.now(), signed);
+    let (wanted, left_out) = select(cx, args, &effective, program, time)?;
+    // All values are looked at only where one shows that a clock was set back.
+    let mut newest = None;
+    if time.is_far_behind() || wanted.iter().any(|wanted| wanted.set_at > time.now) {
+        let of_all = Newest::signed(&opened.vault, effective.sections()).with_values(effective.sections())?;
+        time = of_all.time(cx);
+        newest = Some(of_all);
+    }
+    let late = late(&wanted, time.now);
+    if late.iter().any(|late| late.refused) && !args.allow_stale {
+        return Err(CommandError::Stale(refused(&late).cloned().collect()));
+    }
+
+    // Unlock: one grant for each profile that something is taken from.
+    let used: BTreeSet<usize> = wanted.iter().map(|wanted| wanted.section).collect();
+    let actor = if used.is_empty() { None } else { Some(cx.actor(ui, opened)?) };
+    let key = |(position, section)| match &actor {
+        Some(actor) if used.contains(&position) => cx.unlock(opened, actor, section).map(Some),
+        _ => Ok(None),
+    };
+    let keys = effective.sections().iter().enumerate().map(key).collect::<Result<_, _>>()?;
+    Ok(Ready { effective, wanted, left_out, late, time, newest, actor, keys })
 }
 
 fn start(
@@ -262,15 +282,15 @@ fn chosen_by_option(cx: &Context, opened: &Opened) -> Vec<(&'static str, String)
     chosen
 }
 
-/// Decides which secrets the command gets, under which names.
+/// Decides which secrets the command gets, under which names; and those that are left out
+/// because of their scope.
 fn select(
     cx: &Context,
-    ui: &mut Ui,
     args: &Args,
     effective: &Effective<'_>,
     program: &program::Program,
     time: Honest,
-) -> Result<Vec<Wanted>, CommandError> {
+) -> Result<(Vec<Wanted>, Vec<String>), CommandError> {
     let profile = cx.profile();
     let policy = |section: usize| effective.sections()[section].policy();
     let find = |name: &SecretName| -> Result<(usize, Secret), CommandError> {
@@ -330,10 +350,7 @@ fn select(
             return Err(CommandError::DangerousName(name));
         }
     }
-    if !left_out.is_empty() {
-        ui.warn(&format!("left out, because their scope names other programs: {}", left_out.join(", ")));
-    }
-    Ok(wanted)
+    Ok((wanted, left_out))
 }
 
 impl Wanted {
@@ -372,7 +389,7 @@ fn describe(
     args: &Args,
     effective: &Effective<'_>,
     wanted: &[Wanted],
-    stale: &[SecretName],
+    late: &[Late],
     program: &program::Program,
 ) -> Use {
     let names = wanted.iter().map(|wanted| {
@@ -387,33 +404,38 @@ fn describe(
     used.command = Some(program.argv0.to_string_lossy().chars().take(1000).collect());
     used.overrides = name_overrides(wanted.iter().map(|wanted| wanted.variable.as_str()));
     used.overrides.extend(args.pristine.then(|| "pristine".to_owned()));
-    used.overrides.extend(stale.iter().map(|name| format!("allow-stale:{name}")));
-    used.reason = args.reason.as_ref().filter(|_| !stale.is_empty()).map(ToString::to_string);
+    used.overrides.extend(refused(late).map(|name| format!("allow-stale:{name}")));
+    used.reason = args.reason.as_ref().filter(|_| refused(late).next().is_some()).map(ToString::to_string);
     used
 }
 
 /// The values in use that are overdue or expired, exposed or not, longest first; each
 /// secret once.
-fn late(wanted: &[Wanted], now: Timestamp) -> Vec<Late<'_>> {
-    let mut late: Vec<Late<'_>> = Vec::new();
+fn late(wanted: &[Wanted], now: Timestamp) -> Vec<Late> {
+    let mut late: Vec<Late> = Vec::new();
     for Wanted { name, due, .. } in wanted {
         let Some(due) = due.filter(|due| due.at <= now) else { continue };
-        if late.iter().all(|late| late.name != name) {
+        if late.iter().all(|late| late.name != *name) {
             let refused = due.refused_from.is_some_and(|from| from <= now);
-            late.push(Late { name, since: due.at, refused });
+            late.push(Late { name: name.clone(), since: due.at, refused });
         }
     }
-    late.sort_unstable_by_key(|late| (late.since, late.name));
+    late.sort_unstable_by(|a, b| (a.since, &a.name).cmp(&(b.since, &b.name)));
     late
 }
 
+/// Those of them that their policies refuse.
+fn refused(late: &[Late]) -> impl Iterator<Item = &SecretName> {
+    late.iter().filter(|late| late.refused).map(|late| &late.name)
+}
+
 /// One line about what is overdue.
-fn warn_of_age(cx: &Context, ui: &mut Ui, opened: &Opened, late: &[Late<'_>], now: Timestamp) {
+fn warn_of_age(cx: &Context, ui: &mut Ui, opened: &Opened, late: &[Late], now: Timestamp) {
     if late.is_empty() || !cx.overdue_wanted(opened) {
         return;
     }
     let days = Days::from(now, local_day);
-    let text = |late: &Late<'_>| format!("{} ({})", late.name, days.late(late.since));
+    let text = |late: &Late| format!("{} ({})", late.name, days.late(late.since));
     let list: Vec<String> = late.iter().take(3).map(text).collect();
     let more = if late.len() > 3 { format!(" and {} more", late.len() - 3) } else { String::new() };
     ui.warn(&format!(
