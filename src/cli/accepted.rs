@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::path::Path;
 
+use vault::config::Rollback;
 use vault::{Accepted, Effective, Memory, ProfileName, Vault};
 
 use super::context::{Actor, Context, Opened};
@@ -22,8 +23,11 @@ impl Context {
 
     fn excerpt(&self, path: &Path, profile: &ProfileName) -> Option<Opened> {
         let (id, state) = self.known_vault(path).ok()??;
-        // A clock that is behind is warned of, with who signed what is newer.
-        let accepted = Accepted::find(path, &state, profile).filter(|accepted| accepted.newest() <= self.now())?;
+        let accepted = Accepted::find(path, &state, profile)?;
+        // A clock that is behind is warned of, with who signed what is newer; a file that is, was warned of once.
+        if accepted.newest() > self.now() || (accepted.is_behind() && self.settings().rollback() == Rollback::Refuse) {
+            return None;
+        }
         let device = accepted.device().clone();
         let vault = Vault::read_accepted(path, accepted).filter(|vault| vault.id() == id)?;
         self.acts_as(&vault, Some(&device));

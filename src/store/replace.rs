@@ -252,6 +252,23 @@ mod tests {
     }
 
     #[test]
+    fn an_unflushed_one_is_whole_and_private_as_well() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(dir.path().join(".f.tmp"), "left by one that was killed").unwrap();
+        for content in ["old", "new"] {
+            replace_unflushed(&path, content.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+            assert_eq!(names(dir.path()), ["f"]);
+        }
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(matches!(replace_unflushed(&path, b"new"), Err(Error::NotRegular { .. })));
+        assert_eq!(names(dir.path()), ["f"]);
+    }
+
+    #[test]
     fn creates_then_replaces_and_leaves_nothing_else() {
         let (dir, path) = place();
         for bytes in [&b"one"[..], b"", b"two", &[9; 3 << 20]] {

@@ -37,6 +37,8 @@ pub struct Accepted {
     file: Stamp,
     /// State of the memory that the file was compared with.
     memory: Stamp,
+    /// True if the memory has seen a newer one, and said so.
+    is_behind: bool,
     /// Newest time that anything of it was signed at.
     newest: Timestamp,
     /// Who used it.
@@ -74,6 +76,12 @@ impl Accepted {
         known.into_iter().find(|known| known.file == file && known.memory == memory)
     }
 
+    /// True if a newer one was seen before, of which was warned.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
     /// The device that used it.
     #[must_use]
     pub fn device(&self) -> &DeviceName {
@@ -87,7 +95,8 @@ impl Accepted {
     }
 
     /// Remembers what a device used of a file that was read whole in the state of `file`, settled
-    /// then: if the memory agrees with it, and cannot change any more without another stamp.
+    /// then: if the memory has nothing new to say or to learn of it, and cannot change any more
+    /// without another stamp.
     ///
     /// # Errors
     /// [`pin::Error`]; nothing is lost by it.
@@ -103,7 +112,9 @@ impl Accepted {
         let Some(profile) = sections.first().map(Section::name) else { return Ok(()) };
         let newest = vault.newest_signed(sections.iter()).seconds();
         let is_ahead = u64::try_from(newest).is_ok_and(|newest| newest > now.as_secs());
-        if is_ahead || !memory.agrees_with(vault, sections.iter()) {
+        let seen: Vec<&Section<'_>> = sections.iter().collect();
+        let standing = memory.compare(vault, &seen)?;
+        if is_ahead || !standing.fresh.is_empty() || memory.clone().learn(vault, &seen, &[]) {
             return Ok(());
         }
         let _lock = store::Lock::acquire(state, Duration::ZERO)?;
@@ -113,7 +124,8 @@ impl Accepted {
         if Memory::load(state, vault.id())? != *memory {
             return Ok(());
         }
-        let Some(accepted) = Self::of(vault, sections, device, file, stamp) else { return Ok(()) };
+        let is_behind = !standing.warnings.is_empty();
+        let Some(accepted) = Self::of(vault, sections, device, (file, stamp), is_behind) else { return Ok(()) };
         let path = path(state, profile);
         let mut states = read(&path);
         if states.contains(&accepted) {
@@ -129,7 +141,13 @@ impl Accepted {
 
     /// `None` for a device whose identity the vault carries, which takes a passphrase and its
     /// time, and for recovery.
-    fn of(vault: &Vault, sections: &[Section<'_>], device: &DeviceName, file: Stamp, memory: Stamp) -> Option<Self> {
+    fn of(
+        vault: &Vault,
+        sections: &[Section<'_>],
+        device: &DeviceName,
+        (file, memory): (Stamp, Stamp),
+        is_behind: bool,
+    ) -> Option<Self> {
         let team = vault.team();
         let own = team.devices().get(device).filter(|device| device.sealed.is_none())?;
         let starts: BTreeMap<&ProfileName, usize> = vault.document.profile_starts().collect();
@@ -157,6 +175,7 @@ impl Accepted {
             id: vault.id(),
             file,
             memory,
+            is_behind,
             newest: vault.newest_signed(sections.iter()),
             device: device.clone(),
             member: own.member.clone(),

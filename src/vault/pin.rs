@@ -284,12 +284,6 @@ impl Memory {
         self.profiles.get(section.name()).is_some_and(|seen| seen.digest == section.digest())
     }
 
-    /// True if it has seen all of this and nothing else of it: nothing is to be said of the file.
-    #[must_use]
-    pub(super) fn agrees_with<'a>(&self, vault: &Vault, mut sections: impl Iterator<Item = &'a Section<'a>>) -> bool {
-        self.chain == vault.team().hashes() && sections.all(|section| self.is_newest(section))
-    }
-
     /// Compares a vault with what was seen.
     ///
     /// # Errors

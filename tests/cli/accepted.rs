@@ -165,6 +165,10 @@ fn a_newer_file_that_was_seen_elsewhere_makes_this_one_old() {
     world.run(["set", "OWN", "-", "-p", "dev"]).env("VLT_VAULT_ID", &id).within(&other).stdin("new").output().ok();
     let output = run(&world).ok();
     assert!(output.warnings()[0].contains("profile dev is older than seen before"), "{}", output.stderr);
+    // It was said, and as long as both stay as they are there is nothing more to say.
+    accept(&world);
+    assert!(is_used(&world));
+    run(&world).prints("of dev of base\n").silent();
     world.vault(["config", "rollback", "refuse"]).ok();
     run(&world).fails_with(125, "profile dev is older than seen before");
 }
