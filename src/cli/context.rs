@@ -338,6 +338,10 @@ impl Context {
             Err(error @ CommandError::Identity(vault::identity::Error::None { .. })) => error,
             Err(error) => return Err(error),
         };
+        // One that is no device of an excerpt may be one of the file, and needs nothing beside it.
+        if opened.vault.is_excerpt() {
+            return Err(otherwise);
+        }
         let (identity, device) = unlock::beside(self, ui, &opened.vault)?.ok_or(otherwise)?;
         let identity: Rc<dyn Unlocked> = Rc::new(identity);
         if self.keeps_identity.get() {

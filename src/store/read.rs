@@ -55,14 +55,17 @@ pub fn read_given(path: &Path, max: u64) -> Result<Vec<u8>, Error> {
     Ok(std::mem::take(&mut *bytes))
 }
 
-/// Reads ranges of a regular file, one behind the other, if it is in the state of `stamp`;
-/// `None` if it is not, becomes shorter meanwhile, or has no such ranges.
+/// Reads ranges of a regular file of at most `max` bytes, one behind the other, if it is in the
+/// state of `stamp`; `None` if it is not, becomes shorter meanwhile, or has no such ranges.
 ///
 /// # Errors
-/// As [`read`], but for the bound.
-pub fn read_ranges(path: &Path, stamp: &Stamp, ranges: &[Range<u64>]) -> Result<Option<Vec<u8>>, Error> {
+/// As [`read`].
+pub fn read_ranges(path: &Path, max: u64, stamp: &Stamp, ranges: &[Range<u64>]) -> Result<Option<Vec<u8>>, Error> {
     let (fd, stat) = open_regular(path, OFlags::RDONLY)?;
     let size = u64::try_from(stat.st_size).unwrap_or(0);
+    if size > max {
+        return Err(Error::TooLarge { path: path.to_path_buf(), max });
+    }
     let within = |range: &&Range<u64>| range.start < range.end && range.end <= size;
     let total: u64 = ranges.iter().filter(within).map(|range| range.end - range.start).sum();
     // Ranges that overlap would reserve more memory than the file can fill.

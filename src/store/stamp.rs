@@ -12,7 +12,8 @@ const COARSE: Duration = Duration::from_secs(3);
 const STEP: u32 = 10_000_000;
 
 /// One state of a file: where it is, how long, and when it was last changed. The system moves
-/// the time of change with every write, rename and `touch`, and lets nobody choose it.
+/// the time of change with every `write`, rename and `touch`, and few let anybody choose it; a
+/// write through a mapping may leave it. No stamp proves what is in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Stamp {
     device: i128,

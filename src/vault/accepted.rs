@@ -17,14 +17,15 @@ use crate::crypto::{Hash, Hasher, Recipient};
 use crate::store::{self, Stamp};
 
 use super::Vault;
-use super::document::Document;
+use super::document::{Document, MAX_FILE};
 use super::error::{Kind, Rejected};
 use super::name::{DeviceName, MemberName, ProfileName};
 use super::pin::{self, Memory};
 use super::profile::{Against, Section};
 use super::team::{Device, ProfileState, Team};
 
-const MAX_FILE: u64 = 1 << 20;
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+const MAX_REMEMBERED: u64 = 1 << 20;
 /// States of a file that are remembered: two worktrees have two, and are used in turn.
 const MAX_STATES: usize = 4;
 /// Characters of the hash of a recipient that tell it from others.
@@ -33,6 +34,8 @@ const MARK: usize = 8;
 /// What was accepted of one state of a file, for one profile.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Accepted {
+    /// Of the program that accepted it: another one may have other rules.
+    version: String,
     id: Hash,
     file: Stamp,
     /// State of the memory that the file was compared with.
@@ -73,7 +76,7 @@ impl Accepted {
     pub fn find(file: &Path, state: &Path, profile: &ProfileName) -> Option<Self> {
         let known = read(&path(state, profile));
         let (file, memory) = (Stamp::of(file)?, Stamp::of(&state.join(pin::FILE))?);
-        known.into_iter().find(|known| known.file == file && known.memory == memory)
+        known.into_iter().find(|known| known.version == VERSION && known.file == file && known.memory == memory)
     }
 
     /// True if a newer one was seen before, of which was warned.
@@ -139,8 +142,7 @@ impl Accepted {
         Ok(store::replace_unflushed(&path, &bytes)?)
     }
 
-    /// `None` for a device whose identity the vault carries, which takes a passphrase and its
-    /// time, and for recovery.
+    /// `None` for recovery.
     fn of(
         vault: &Vault,
         sections: &[Section<'_>],
@@ -149,7 +151,7 @@ impl Accepted {
         is_behind: bool,
     ) -> Option<Self> {
         let team = vault.team();
-        let own = team.devices().get(device).filter(|device| device.sealed.is_none())?;
+        let own = team.devices().get(device)?;
         let starts: BTreeMap<&ProfileName, usize> = vault.document.profile_starts().collect();
         let part = |section: &Section<'_>| {
             let state = team.profiles().get(section.name())?;
@@ -172,6 +174,7 @@ impl Accepted {
         let active = team.devices().values().filter(|device| device.active).map(|device| &device.recipient);
         let recipients = active.chain(team.recovery().map(|recovery| &recovery.recipient));
         Some(Self {
+            version: VERSION.to_owned(),
             id: vault.id(),
             file,
             memory,
@@ -190,7 +193,7 @@ impl Accepted {
     /// Its text. `None` if the file is in another state, or the text is another one all the same.
     fn read_text(&self, file: &Path) -> Option<String> {
         let ranges: Vec<Range<u64>> = self.profiles.values().flat_map(|part| part.ranges.clone()).collect();
-        let text = store::read_ranges(file, &self.file, &ranges).ok()??;
+        let text = store::read_ranges(file, MAX_FILE, &self.file, &ranges).ok()??;
         String::from_utf8(text).ok().filter(|text| Hash::of(text.as_bytes()) == self.text)
     }
 
@@ -265,7 +268,10 @@ fn path(state: &Path, profile: &ProfileName) -> PathBuf {
 
 /// What is remembered; nothing for what cannot be read.
 fn read(path: &Path) -> Vec<Accepted> {
-    store::read_private(path, MAX_FILE).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    store::read_private(path, MAX_REMEMBERED)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default()
 }
 
 fn mark(recipient: &Recipient) -> String {

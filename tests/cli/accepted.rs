@@ -297,3 +297,58 @@ fn a_role_that_was_taken_is_gone_at_once() {
     bob.put(world.bytes());
     run(&bob).fails_with(125, "bob-laptop");
 }
+
+#[test]
+fn an_identity_beside_another_devices_is_not_taken_for_it() {
+    let world = world();
+    let bob = add_member(&world, "bob", READS);
+    run(&world).ok();
+    accept(&world);
+    let beside = |ending: &str| bob.identity_file().with_file_name(format!("identity.{ending}"));
+    // As where one was replaced by the other: the excerpt is of what lies beside it.
+    write_private(&beside("old"), read(&world.identity_file()));
+    let as_bob = || exec(&world).env("VLT_IDENTITY_FILE", bob.identity_file()).output().prints("of dev of base\n");
+    as_bob();
+    let record = world.records("bob-laptop").last().unwrap().clone();
+    assert_eq!((record["member"].as_str(), record["action"].as_str()), (Some("bob"), Some("exec")));
+    // What waits to take its place is nothing to it either.
+    write_private(&beside("next"), "rubbish");
+    run(&world).ok();
+    accept(&world);
+    as_bob();
+}
+
+#[test]
+fn a_refused_value_is_told_with_the_clock_that_makes_it_late() {
+    let world = world();
+    world.vault(["profile", "set", "dev", "--rotate-every", "30d", "--on-overdue", "refuse"]).ok();
+    let ahead = world.run(["set", "NEXT", "-", "-p", "dev"]).stdin("v");
+    ahead.env("LD_PRELOAD", FAKETIME).env("FAKETIME", "+400d").output().ok();
+    let refused = world.vault(["exec", "-p", "dev", "--only", "OWN", "--", "true"]);
+    let refused = refused.fails_with(125, "overdue for rotation, and the policy refuses it: OWN");
+    assert_eq!(refused.warnings().len(), 1, "{}", refused.stderr);
+    assert!(refused.warnings()[0].contains("the clock of this machine says"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_device_that_the_vault_carries_is_one_too() {
+    let world = world();
+    let words = world.home.join("words");
+    world.run(["identity", "seal", "--passphrase-file"]).args([words.to_str().unwrap()]).output().ok();
+    run(&world).prints("of dev of base\n");
+    accept(&world);
+    assert!(is_used(&world));
+    // Without the file it is opened from where it is carried.
+    std::fs::remove_file(world.identity_file()).unwrap();
+    exec(&world).env("VLT_PASSPHRASE_FILE", &words).output().prints("of dev of base\n");
+}
+
+#[test]
+fn what_another_version_accepted_is_accepted_again() {
+    let world = world();
+    let text = String::from_utf8(read(&accepted(&world))).unwrap();
+    write_private(&accepted(&world), text.replace(env!("CARGO_PKG_VERSION"), "0.0.0"));
+    assert!(!is_used(&world));
+    accept(&world);
+    assert!(is_used(&world));
+}

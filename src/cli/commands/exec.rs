@@ -122,14 +122,11 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         }
         ready => (&first, ready?),
     };
-    let Ready { effective, wanted, left_out, late, time, newest, actor, keys } = ready;
-    if let Some(newest) = newest.filter(|_| time.is_far_behind()) {
-        newest.say(cx, ui, &opened.vault);
-    }
+    let Ready { effective, wanted, left_out, late, now, actor, keys } = ready;
     if !left_out.is_empty() {
         ui.warn(&format!("left out, because their scope names other programs: {}", left_out.join(", ")));
     }
-    warn_of_age(cx, ui, opened, &late, time.now);
+    warn_of_age(cx, ui, opened, &late, now);
 
     // Open and record: the record is on its way to the disk while values are opened.
     let use_of = describe(args, &effective, &wanted, &late, &program);
@@ -163,16 +160,15 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     Err(error)
 }
 
-/// Everything that running the command takes; nothing of it was shown, used or recorded.
+/// Everything that running the command takes; nothing of it was used or recorded.
 struct Ready<'o> {
     effective: Effective<'o>,
     wanted: Vec<Wanted>,
     /// Secrets whose scope names other programs.
     left_out: Vec<String>,
     late: Vec<Late>,
-    time: Honest,
-    /// What shows that the clock was set back, if anything does.
-    newest: Option<Newest>,
+    /// What ages count to.
+    now: Timestamp,
     actor: Option<Actor>,
     /// For each section that something is taken from.
     keys: Vec<Option<ValueKey>>,
@@ -197,11 +193,12 @@ fn prepare<'o>(
     let mut time = rotation::effective_now(cx.now(), signed);
     let (wanted, left_out) = select(cx, args, &effective, program, time)?;
     // All values are looked at only where one shows that a clock was set back.
-    let mut newest = None;
     if time.is_far_behind() || wanted.iter().any(|wanted| wanted.set_at > time.now) {
-        let of_all = Newest::signed(&opened.vault, effective.sections()).with_values(effective.sections())?;
-        time = of_all.time(cx);
-        newest = Some(of_all);
+        let newest = Newest::signed(&opened.vault, effective.sections()).with_values(effective.sections())?;
+        time = newest.time(cx);
+        if time.is_far_behind() && !cx.clock_said.get() {
+            newest.say(cx, ui, &opened.vault);
+        }
     }
     let late = late(&wanted, time.now);
     if late.iter().any(|late| late.refused) && !args.allow_stale {
@@ -216,7 +213,7 @@ fn prepare<'o>(
         _ => Ok(None),
     };
     let keys = effective.sections().iter().enumerate().map(key).collect::<Result<_, _>>()?;
-    Ok(Ready { effective, wanted, left_out, late, time, newest, actor, keys })
+    Ok(Ready { effective, wanted, left_out, late, now: time.now, actor, keys })
 }
 
 fn start(
