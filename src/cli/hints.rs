@@ -183,7 +183,7 @@ impl CommandError {
             }
             Self::Unreadable { .. } | Self::Clash(_) => "`vault edit` begins again".into(),
             Self::EverythingGone(_) => "if that is meant: `vault rm NAME…`, or `vault profile rm`".into(),
-            Self::NotConfirmed => "pass `--yes` where there is no terminal to ask on".into(),
+            Self::NotConfirmed => "pass `--yes` where nobody can be asked".into(),
             Self::NoAnchors => "`vault audit checkpoint` makes such a file; a commit is named as git does".into(),
             Self::Merge(vault::merge::MergeError::Team { .. }) => {
                 "an admin of both sides types `vault git resolve @team --ours`, or `--theirs`: one log is kept, and the other one's changes are made again".into()

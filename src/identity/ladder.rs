@@ -477,7 +477,7 @@ impl fmt::Display for Outcome {
             Self::NotConfigured => f.write_str("not set"),
             Self::Absent => f.write_str("not there"),
             Self::NotTried(NotTried::NoPassphrase) => {
-                f.write_str("sealed, and there is no passphrase and no terminal to ask on")
+                f.write_str("sealed, and there is no passphrase and nobody to ask for it")
             }
             Self::NotTried(NotTried::OtherVaults) => f.write_str("it holds no identity of this vault"),
             Self::TimeUp(at) => write!(f, "its time was up at {at}"),

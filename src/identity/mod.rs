@@ -95,7 +95,7 @@ pub enum Error {
         origin: Origin,
     },
     /// A passphrase is needed, no variable says where it is, and nobody can be asked.
-    #[error("no {label}: neither VLT_PASSPHRASE_FD nor VLT_PASSPHRASE_FILE is set, and there is no terminal to ask on")]
+    #[error("no {label}: neither VLT_PASSPHRASE_FD nor VLT_PASSPHRASE_FILE is set, and nobody can be asked")]
     NoPassphrase {
         /// What it is for: `passphrase for …`.
         label: String,
@@ -137,7 +137,7 @@ pub enum Error {
     Agent(#[from] agent::AgentError),
     /// As [`Error::NoPassphrase`], after the agent had it unlocked.
     #[error(
-        "the agent's time was up at {at}, and there is no {label}: neither VLT_PASSPHRASE_FD nor VLT_PASSPHRASE_FILE is set, and there is no terminal to ask on"
+        "the agent's time was up at {at}, and there is no {label}: neither VLT_PASSPHRASE_FD nor VLT_PASSPHRASE_FILE is set, and nobody can be asked"
     )]
     TimeUp {
         /// When.

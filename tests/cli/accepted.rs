@@ -4,6 +4,9 @@
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
+use proptest::prelude::*;
+use vault::Accepted;
+
 use crate::harness::{Output, Run, World, read, set_mode, write, write_private};
 use crate::team::add_member;
 use crate::terminal::Terminal;
@@ -351,4 +354,118 @@ fn what_another_version_accepted_is_accepted_again() {
     assert!(!is_used(&world));
     accept(&world);
     assert!(is_used(&world));
+}
+
+/// Something that happens to a file, to the memory of it or to who uses it.
+#[derive(Debug, Clone)]
+enum Happens {
+    Set(&'static str, &'static str),
+    Extends(&'static str),
+    Policy(&'static str),
+    Grant,
+    Revoke,
+    /// An earlier file comes back, as git or `cp` writes it, or with its time.
+    Back(usize, bool),
+    /// An earlier memory comes back, as from a backup.
+    MemoryBack(usize),
+    MemoryGone,
+    Rollback(&'static str),
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    prop_oneof![
+        4 => prop_oneof![Just(("OWN", "dev")), Just(("TAKEN", "dev")), Just(("TAKEN", "base")), Just(("LARGE", "prod"))]
+            .prop_map(|(name, profile)| Happens::Set(name, profile)),
+        2 => prop_oneof![Just("none"), Just("base"), Just("prod"), Just("base,prod")].prop_map(Happens::Extends),
+        1 => prop_oneof![Just("warn"), Just("refuse")].prop_map(Happens::Policy),
+        1 => Just(Happens::Grant),
+        1 => Just(Happens::Revoke),
+        4 => (any::<usize>(), any::<bool>()).prop_map(|(which, timed)| Happens::Back(which, timed)),
+        1 => any::<usize>().prop_map(Happens::MemoryBack),
+        1 => Just(Happens::MemoryGone),
+        1 => prop_oneof![Just("warn"), Just("refuse")].prop_map(Happens::Rollback),
+    ]
+}
+
+/// Runs twice, the second time without what was remembered: if nothing was learned meanwhile,
+/// both say and give the same. True if the first could go by what was remembered.
+fn says_the_same<'w>(world: &World, run: impl Fn() -> Run<'w>) -> bool {
+    let trust = state(world).join("trust.json");
+    let memory = || trust.exists().then(|| read(&trust));
+    let known = Accepted::find(&world.vault_file(), &state(world), &"dev".parse().unwrap()).is_some();
+    let before = memory();
+    let first = run().output();
+    if before != memory() {
+        return false;
+    }
+    let _ = std::fs::remove_file(accepted(world));
+    let second = run().output();
+    // The second of the two runs may be another one.
+    let said = |output: &Output| match output.stderr.split_once("the clock of this machine says ") {
+        Some((before, time)) => format!("{before}{}", &time["2026-10-19T15:29:31Z".len()..]),
+        None => output.stderr.clone(),
+    };
+    assert_eq!(
+        (first.status, first.out(), said(&first)),
+        (second.status, second.out(), said(&second)),
+        "known: {known}"
+    );
+    known
+}
+
+fn config() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(4);
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn whatever_happens_an_excerpt_says_what_the_whole_file_says(story in proptest::collection::vec(happens(), 12)) {
+        let world = world();
+        let bob = add_member(&world, "bob", READS);
+        world.vault(["config", "overdue", "always"]).ok();
+        let trust = state(&world).join("trust.json");
+        let (mut files, mut memories, mut used) = (vec![world.bytes()], vec![read(&trust)], 0);
+        for (n, event) in story.into_iter().enumerate() {
+            // What is refused, on an older file for one, changes nothing; so much the better.
+            match event {
+                Happens::Set(name, profile) => {
+                    world.run(["set", name, "-", "-p", profile]).stdin(format!("value {n}")).output();
+                }
+                Happens::Extends(parents) => drop(world.vault(["profile", "set", "dev", "--extends", parents])),
+                Happens::Policy(what) => {
+                    drop(world.vault(["profile", "set", "dev", "--rotate-every", "30d", "--on-overdue", what]));
+                }
+                Happens::Grant => drop(world.vault(["member", "grant", "bob", "--read", "prod"])),
+                Happens::Revoke => drop(world.vault(["member", "revoke", "bob", "--read", "dev"])),
+                Happens::Back(which, timed) => {
+                    let bytes = &files[which % files.len()];
+                    let time = std::fs::metadata(world.vault_file()).unwrap().modified().unwrap();
+                    world.put(bytes);
+                    if timed {
+                        let file = std::fs::File::options().write(true).open(world.vault_file()).unwrap();
+                        file.set_modified(time).unwrap();
+                    }
+                }
+                Happens::MemoryBack(which) => write_private(&trust, &memories[which % memories.len()]),
+                Happens::MemoryGone => drop(std::fs::remove_file(&trust)),
+                Happens::Rollback(what) => drop(world.vault(["config", "rollback", what])),
+            }
+            files.push(world.bytes());
+            if trust.exists() {
+                memories.push(read(&trust));
+            }
+            for (days, as_bob) in [(0, false), (40, false), (-40, false), (0, true)] {
+                let run = || {
+                    let run = exec(&world).env("LD_PRELOAD", FAKETIME).env("FAKETIME", format!("{days:+}d"));
+                    if as_bob { run.env("VLT_IDENTITY_FILE", bob.identity_file()) } else { run }
+                };
+                exec(&world).env("LD_PRELOAD", FAKETIME).env("FAKETIME", "+1m").output();
+                used += usize::from(says_the_same(&world, run));
+            }
+        }
+        prop_assert!(used > 8, "an excerpt was there {used} times");
+    }
 }
