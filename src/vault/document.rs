@@ -205,8 +205,10 @@ pub(crate) fn diagnose(bytes: &[u8], rejected: Rejected) -> Rejected {
     }
     let marked =
         |line: &[u8]| [&b"<<<<<<<"[..], b"=======", b">>>>>>>", b"|||||||"].iter().any(|m| line.starts_with(m));
-    // Two sides that both made a vault begin with a marker instead of the first line.
-    let markers = bytes.split(|&b| b == b'\n').position(marked).filter(|&line| is_vault || line == 0);
+    // Two sides that both made a vault begin with a marker instead of the first line; elsewhere in
+    // what is no vault they say nothing, and it may be large.
+    let looked_at = if is_vault { bytes } else { first };
+    let markers = looked_at.split(|&b| b == b'\n').position(marked);
     match markers {
         Some(line) => Rejected { line: Some(line + 1), ..Rejected::new(Kind::ConflictMarkers) },
         None => rejected,

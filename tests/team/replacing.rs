@@ -240,7 +240,9 @@ fn an_identity_is_carried_and_six_words_open_it_on_a_machine_with_nothing() {
     get(&words.replacen(' ', " x", 1), "dev").fails(4, "word 2 of the passphrase is not on the list").says_not("near");
     get(&words[..words.rfind(' ').unwrap()], "dev").fails(4, "six words, not 5");
     get("abacus abide ability able abdomen abdominal", "dev").fails(4, "wrong passphrase, or damaged");
-    machine.run(&["-p", "dev", "get", "KEY"], "", &[("VLT_VAULT_ID", &id)]).fails(4, "nobody can be asked");
+    machine
+        .run(&["-p", "dev", "get", "KEY"], "", &[("VLT_VAULT_ID", &id)])
+        .fails(4, "no passphrase and nobody to ask for it");
     assert!(!machine.identity_file().exists(), "the identity stays in the vault file");
 
     // The words leaked: the new identity is not the one they open.

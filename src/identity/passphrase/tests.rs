@@ -112,7 +112,7 @@ fn variables_come_before_the_prompt_and_are_not_passed_over() {
 #[test]
 fn without_anybody_to_ask_what_was_tried_is_named() {
     let message = read(&variables(&[])).unwrap_err().to_string();
-    for part in ["passphrase for a test", DESCRIPTOR, FILE, "terminal"] {
+    for part in ["passphrase for a test", DESCRIPTOR, FILE, "nobody can be asked"] {
         assert!(message.contains(part), "{message}");
     }
     assert!(!can_be_had(&variables(&[]), false));
