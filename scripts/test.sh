@@ -5,7 +5,8 @@
 #
 # On Debian and as root it installs what is missing; elsewhere it names it. A step that cannot run is listed as
 # not run; with CI set that is a failure, unless the system as such cannot do it. --full takes every point of the
-# fault sweeps instead of every sixth, and builds the release a second time, elsewhere.
+# fault sweeps instead of every sixth, draws other random inputs each time, and builds the release a second time,
+# elsewhere.
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -23,6 +24,9 @@ target=$(cd "$target" && pwd)
 export CARGO_TARGET_DIR=$target CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto} PYTHONDONTWRITEBYTECODE=1
 # A vault, identity or setting of the caller's has no place in a test.
 for name in $(compgen -e VLT_); do unset "$name"; done
+# The same sources give the same answer: what chance finds one day must not stop a change that has no part in it.
+# A plain `cargo test`, and --full, draw anew.
+$full || export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1}
 
 passed=() failed=() left_out=() impossible=()
 
