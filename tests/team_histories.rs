@@ -337,6 +337,11 @@ fn version(vault: &Vault, n: u8) -> Option<u64> {
     vault.section(&profile()).unwrap().secret(&secret(n)).unwrap().map(|secret| secret.version)
 }
 
+/// What tells the data key of a file from others.
+fn key(vault: &Vault) -> String {
+    vault.team().profiles()[&profile()].commitment.to_string()
+}
+
 impl Person {
     fn signer(&self) -> Signer<'_> {
         Signer { device: device(self.name), identity: &self.identity }
@@ -388,11 +393,13 @@ impl Person {
             let asked = open.iter().find(|conflict| conflict.item == Item::Secret(secret(n)));
             let clash = changed(&self.own, n) && changed(main, n) && own != other;
             assert!(asked.is_some() || !clash, "NAME_{n}: {own:?} and {other:?} clash, and nobody was asked");
-            // A side that is doubted and taken all the same is merged as any other; and what it gave
-            // a number of its own is a value that it stands by, though it be the ancestor's.
+            // A side that is doubted and taken all the same is merged as any other. But what it gave
+            // a number of its own is a value that it stands by, though it be the ancestor's; and
+            // where the ancestor is doubted too, nothing tells that a value under other keys is.
             let taken = if take_ours { Side::Ours } else { Side::Theirs };
             let stands_by = version(plan.side(taken), n) != version(&base, n);
-            let believed = !stands_by
+            let no_ancestor = asked.is_some_and(|conflict| conflict.doubted.is_some()) && key(&ours) != key(&theirs);
+            let believed = !(stands_by || no_ancestor)
                 && asked.is_some_and(
                     |conflict| matches!(&conflict.why, Why::FormerSigner(side, _) | Why::Older(side) if *side == taken),
                 );
@@ -493,6 +500,7 @@ proptest! {
 fn histories_that_failed_before() {
     use Step::{Join, Leave, Rekey, Remove, Set};
     const SYNC: Step = Step::Sync { ours: false, keep_ours: false };
+    const BELIEVED: Step = Step::Sync { ours: false, keep_ours: true };
     // One side adopted the other's log, which then went on.
     history(&[(0, Rekey), (1, Rekey), (1, SYNC), (0, Set(0)), (1, Rekey)]);
     // Of a former writer's value and another one, the other one is taken: both were version 1.
@@ -506,7 +514,6 @@ fn histories_that_failed_before() {
     // And gone again before the merge.
     history(&[(1, Set(0)), (1, SYNC), (0, SYNC), (0, Join), (0, Leave(3)), (2, Set(0)), (0, Set(0)), (1, Leave(3))]);
     // Nothing but a mark of a former writer's, who is believed: the value is as it would be.
-    let believed = Step::Sync { ours: false, keep_ours: true };
     history(&[
         (1, Leave(1)),
         (0, Set(2)),
@@ -515,7 +522,7 @@ fn histories_that_failed_before() {
         (0, Leave(0)),
         (0, Set(0)),
         (0, Set(2)),
-        (0, believed),
+        (0, BELIEVED),
     ]);
     // Let in by somebody who is removed on another branch, for a value that they then removed.
     history(&[(1, Set(1)), (1, SYNC), (1, Join), (0, Join), (1, Remove(1)), (0, SYNC), (0, Leave(4)), (1, SYNC)]);
@@ -525,4 +532,8 @@ fn histories_that_failed_before() {
     history(&[(1, Leave(3)), (0, Set(0)), (0, SYNC), (2, SYNC), (0, Join), (0, Set(0)), (2, Set(1)), (0, Set(0))]);
     // A former writer settled a clash for the ancestor's value, and is believed.
     history(&[(2, Set(0)), (0, Set(0)), (0, SYNC), (0, Leave(1)), (2, SYNC), (0, Set(0)), (0, SYNC)]);
+    // One signed the ancestor, gave it new keys, and is believed though removed.
+    let mut keys = vec![(1, Set(1)), (1, SYNC), (0, SYNC), (0, Set(1)), (1, Rekey), (1, SYNC), (0, Leave(0))];
+    keys.extend([(0, Set(0)), (0, BELIEVED)]);
+    history(&keys);
 }
