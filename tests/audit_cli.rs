@@ -485,6 +485,30 @@ fn after_tampering_nothing_is_handed_out_until_a_new_log_is_begun() {
     assert!(begun["certificate"].is_string());
 }
 
+#[test]
+fn what_only_a_verification_finds_is_a_reason_to_begin_a_new_log_as_well() {
+    let home = Home::new();
+    let whole = fs::read_to_string(home.log()).unwrap();
+    let edited = whole.replacen(r#""action":"set""#, r#""action":"get""#, 1);
+    assert_ne!(edited, whole);
+    fs::write(home.log(), &edited).unwrap();
+    // A use looks at the end of the log and no further.
+    home.ok(&["get", "OTHER_KEY"]);
+    let hint = home.fails(&["audit", "verify"], 1);
+    assert!(hint.contains("vault audit begin --reason"), "{hint}");
+    let tried = home.run(&["audit", "begin", "--reason", "looked into", "-n"]);
+    assert!(String::from_utf8_lossy(&tried.stderr).contains("what was found: edited record"), "{tried:?}");
+    home.ok(&["audit", "begin", "--reason", "looked into", "--yes"]);
+    let begun = home.json(&["audit", "--json", "--action", "log-begin"]);
+    assert_eq!(begun.as_array().unwrap().last().unwrap()["overrides"], serde_json::json!(["tampering:edited"]));
+    // The old log is evidence, and a note from now on.
+    assert!(home.ok(&["audit", "verify"]).contains("earlier"));
+    assert!(fs::read_to_string(home.log()).unwrap().starts_with(&edited));
+    home.ok(&["get", "OTHER_KEY"]);
+    let again = home.fails(&["audit", "begin", "--reason", "once more", "--yes"], 2);
+    assert!(again.contains("no reason to begin again"), "{again}");
+}
+
 /// Rows of the table in docs/audit-log.md that say "no", and the test that shows it.
 const NOT_NOTICED: [(&str, &str); 5] = [
     (

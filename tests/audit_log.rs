@@ -649,7 +649,7 @@ fn what_was_removed_is_noticed_and_a_new_log_only_begins_when_told() {
         assert_eq!(found.is_empty(), message.contains("key"), "{message}: {found:#?}");
         let kept = fs::read(fixture.path()).ok();
         let certify = |key: &vault::audit::EpochKey| Some(key.certify(&device_key()));
-        fixture.log.begin_again("disk replaced", &origin(), fixture.now, Some(&certify)).unwrap();
+        fixture.log.begin_again("disk replaced", None, &origin(), fixture.now, Some(&certify)).unwrap();
         fixture.append().unwrap();
         assert_eq!(fs::read(fixture.path()).ok(), kept, "evidence is kept");
         let generation = if kept.is_some() || !message.contains("state") { 2 } else { 1 };
@@ -936,7 +936,7 @@ fn a_restored_backup_is_noticed_whatever_its_state_says() {
     let again = place(again.path(), b"vault", Some("alice-laptop"));
     change_state(&again, |state| drop(state.insert("earlier".into(), (1_u64 << 40).into())));
     fs::remove_file(again.log_path(1)).unwrap();
-    Log::new(again.clone(), TIMEOUT).unwrap().begin_again("it is gone", &origin(), start(), None).unwrap();
+    Log::new(again.clone(), TIMEOUT).unwrap().begin_again("it is gone", None, &origin(), start(), None).unwrap();
     let later = Anchor { head: Head { sequence: known.head.sequence + 1, ..known.head }, ..known.clone() };
     assert_eq!(exec_at(&again, start(), Some(&known)).begun, None);
     assert!(exec_at(&again, start(), Some(&later)).begun.is_some());
@@ -1046,7 +1046,7 @@ fn a_log_that_another_took_the_place_of_is_verified_too() {
     exec_at(&planted, start(), None);
     fs::remove_file(planted.log_path(1)).unwrap();
     let mut log = Log::new(planted.clone(), TIMEOUT).unwrap();
-    log.begin_again("x", &origin(), start(), None).unwrap();
+    log.begin_again("x", None, &origin(), start(), None).unwrap();
     let begun = logs_in(&planted.directory).unwrap().remove(0).path;
     assert!(fs::read_to_string(&begun).unwrap().contains("tampering:log-removed"));
     fs::copy(begun, one.place.log_path(3)).unwrap();
@@ -1061,7 +1061,9 @@ fn a_log_that_another_took_the_place_of_is_verified_too() {
     lines[2] = lines[2].replace("STRIPE_KEY", "OTHER");
     lines.truncate(5);
     fs::write(cut.path(), text(&lines)).unwrap();
-    cut.log.begin_again("disk replaced", &origin(), cut.now, Some(&|key| Some(key.certify(&device_key())))).unwrap();
+    cut.log
+        .begin_again("disk replaced", None, &origin(), cut.now, Some(&|key| Some(key.certify(&device_key()))))
+        .unwrap();
     let report = cut.report(true);
     assert!(report.is_ok(), "{report:#?}");
     assert!(report.findings.iter().any(|f| f.kind == Kind::Earlier && f.detail.contains("(edited)")), "{report:#?}");

@@ -82,6 +82,24 @@ fn writes_in_the_stash_are_not_lost_either() {
 }
 
 #[test]
+fn what_another_worktree_has_and_did_not_commit_is_not_lost_either() {
+    let (_world, alice) = alone();
+    let side = alice.clone.parent().unwrap().join("side");
+    alice.git(&["worktree", "add", "-q", "-b", "two", side.to_str().unwrap()]);
+    let file = side.join("vault.toml");
+    let there = ["--vault", file.to_str().unwrap()];
+    alice.vault_in(&[], &[&there[..], &["set", "IN_SIDE", "-"]].concat(), b"s");
+    let output = alice.vault_in(&[], &["set", "IN_MAIN", "-"], b"m");
+    let said = text(&output.stderr);
+    assert!(said.contains("the worktree in ") && said.contains("side has writes"), "{said}");
+    // Thrown away there, it is nowhere any more.
+    alice.commit("main");
+    alice.vault_in(&[], &[&there[..], &["set", "IN_SIDE", "-"]].concat(), b"s2");
+    alice.git(&["-C", side.to_str().unwrap(), "checkout", "-q", "."]);
+    refused(&alice);
+}
+
+#[test]
 fn a_history_that_was_turned_back_is_not_a_branch() {
     let (_world, alice) = alone();
     alice.set("SHARED", "second");

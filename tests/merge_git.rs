@@ -154,6 +154,11 @@ fn nothing_is_written_into_a_merge_that_stopped() {
         assert_eq!(refused.status.code(), Some(7), "{words:?}: {}", text(&refused.stderr));
         assert!(text(&refused.stderr).contains("is in a merge that stopped"), "{}", text(&refused.stderr));
     }
+    // Nobody types anything into an editor first.
+    let edit = bob.try_vault_in(&[("EDITOR", "touch typed; false")], &["edit"], b"");
+    assert_eq!((edit.status.code(), bob.clone.join("typed").exists()), (Some(7), false), "{}", text(&edit.stderr));
+    let doctor = bob.try_vault(&["doctor"], b"");
+    assert!(text(&doctor.stdout).contains("is in a merge that stopped"), "{}", text(&doctor.stdout));
     assert_eq!(bob.bytes(), before);
     // Reading works, and with the last conflict settled writing does, whatever git was told so far.
     assert_eq!(bob.get("SHARED"), "2");

@@ -132,6 +132,8 @@ pub struct Finding {
     pub sequence: Option<u64>,
     /// In words.
     pub detail: String,
+    /// True if it is in a log that the newest one took the place of.
+    pub in_earlier: bool,
 }
 
 /// The result of a verification.

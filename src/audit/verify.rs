@@ -122,7 +122,8 @@ pub fn verify_with(
     report.findings.splice(0..0, earlier);
     if let Some(found) = lost {
         let device = expect.device.map(str::to_owned);
-        report.findings.insert(0, Finding { kind: Kind::Removed, device, sequence: None, detail: found.to_string() });
+        let detail = found.to_string();
+        report.findings.insert(0, Finding { kind: Kind::Removed, device, sequence: None, detail, in_earlier: false });
     }
     Ok(report)
 }
@@ -142,7 +143,7 @@ fn of_earlier(finding: Finding, ends_there: bool, was_known: bool) -> Option<Fin
     } else {
         detail
     };
-    Some(Finding { kind, detail, ..finding })
+    Some(Finding { kind, detail, in_earlier: true, ..finding })
 }
 
 /// Whether the device vouches for the key in the first record of a log.

@@ -107,7 +107,8 @@ impl<'a> Walk<'a> {
 
     fn find(&mut self, kind: Kind, sequence: u64, detail: impl Into<String>) {
         let device = self.expect.device.map(str::to_owned);
-        self.report.findings.push(Finding { kind, device, sequence: Some(sequence), detail: detail.into() });
+        let (sequence, detail) = (Some(sequence), detail.into());
+        self.report.findings.push(Finding { kind, device, sequence, detail, in_earlier: false });
         if self.report.findings.len() >= Report::MAX_FINDINGS {
             self.report.stopped = true;
             self.stop = true;

@@ -6,10 +6,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use vault::clock::{Span, Timestamp};
+use vault::clock::{self, Span, Timestamp};
 use vault::{ProfileName, SecretName};
 
 use super::error::CommandError;
+use super::time::typed;
 
 /// When to colour output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -114,6 +115,10 @@ impl<T: FromStr> FromStr for Given<T> {
     }
 }
 
+fn given_time(text: &str) -> Result<Given<Timestamp>, clock::Error> {
+    if text.is_empty() { Ok(Given(None)) } else { typed(text).map(|at| Given(Some(at))) }
+}
+
 /// How many earlier values to keep.
 fn keep(text: &str) -> Result<Given<u8>, &'static str> {
     let keep: Given<u8> = text.parse().map_err(|_| "it is a number from 0 to 100")?;
@@ -132,12 +137,12 @@ pub(crate) struct Metadata {
     #[arg(long, conflicts_with = "rotate_every")]
     pub(crate) no_rotation: bool,
 
-    /// When its provider ends the value, for example `2026-12-31`
-    #[arg(long, value_name = "DATE")]
+    /// When its provider ends the value, for example `2026-12-31`: that day where this machine is
+    #[arg(long, value_name = "DATE", value_parser = given_time)]
     pub(crate) expires: Option<Given<Timestamp>>,
 
     /// When its provider made the value; its age counts from then
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = typed)]
     pub(crate) created: Option<Timestamp>,
 
     /// Who issued it, for example `openai`; found by itself where possible

@@ -245,6 +245,11 @@ impl Context {
         Ok(Places::record(self.directories(), place, &vault.id().to_string())?)
     }
 
+    /// True if VLT_VAULT_ID names this vault: commands then take it at a place of which nothing is known.
+    pub(crate) fn is_asked_for(&self, id: &str) -> bool {
+        self.variables.vault_id().is_ok_and(|asked| asked.as_deref() == Some(id))
+    }
+
     fn check_asked_id(&self, id: &Hash) -> Result<(), CommandError> {
         match self.variables.vault_id()? {
             Some(asked) if asked != id.to_string() => Err(CommandError::NotTheVaultAsked { id: *id }),

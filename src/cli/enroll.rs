@@ -12,7 +12,7 @@ use vault::{DeviceName, MemberName, identity, store};
 use super::context::Context;
 use super::error::CommandError;
 use super::ui::Ui;
-use super::{input, readback, unlock};
+use super::{git, input, readback, unlock};
 
 /// How this machine enters.
 #[derive(clap::Args, Debug)]
@@ -58,6 +58,7 @@ impl Keep {
 pub(crate) struct Kept {
     pub(crate) key: IdentityKey,
     pub(crate) place: String,
+    file: Option<PathBuf>,
     pub(crate) made: bool,
     /// Where commands without an option look, if that is another place.
     usual: Option<identity::Origin>,
@@ -66,6 +67,9 @@ pub(crate) struct Kept {
 impl Kept {
     pub(crate) fn say(&self, ui: &mut Ui) {
         ui.note(&format!("identity: {} ({})", self.place, if self.made { "new" } else { "as it was" }));
+        if let Some(file) = &self.file {
+            git::warn_of_private(ui, file);
+        }
         if let Some(usual) = &self.usual {
             ui.note(&format!("commands go on to use the one in {usual}; pass `--identity FILE` for this one"));
         }
@@ -102,17 +106,18 @@ fn found_or_made(cx: &Context, ui: &mut Ui, args: &Keep) -> Result<Kept, Command
         // The text is taken apart by the parser and goes nowhere else.
         let origin = identity::Origin::Variable;
         let key = unlock::open(cx, ui, identity::IdentityFile::parse(text.reveal(), &origin)?, &origin)?;
-        return Ok(Kept { key, place: "VLT_IDENTITY".to_owned(), made: false, usual: None });
+        return Ok(Kept { key, place: "VLT_IDENTITY".to_owned(), file: None, made: false, usual: None });
     }
     let place = place(cx, args)?;
     let keyring = Keyring::new(ui.can_ask());
     let origin = identity::Origin::from(&place);
     let name = origin.to_string();
+    let file = if let KeptIn::File(path) = &place { Some(path.clone()) } else { None };
     Ok(match identity::kept::read(&place, keyring)? {
         Some(text) => {
             // As above.
             let key = unlock::open(cx, ui, identity::IdentityFile::parse(text.reveal(), &origin)?, &origin)?;
-            Kept { key, place: name, made: false, usual: None }
+            Kept { key, place: name, file, made: false, usual: None }
         }
         None => {
             let key = IdentityKey::generate()?;
@@ -129,7 +134,7 @@ fn found_or_made(cx: &Context, ui: &mut Ui, args: &Keep) -> Result<Kept, Command
             identity::kept::write(&place, &text, keyring)?;
             let public = (key.recipient(), key.signing_key().public());
             readback::prove(&place, passphrase.is_none(), passphrase.as_ref(), &public)?;
-            Kept { key, place: name, made: true, usual: None }
+            Kept { key, place: name, file, made: true, usual: None }
         }
     })
 }

@@ -110,8 +110,6 @@ pub(crate) enum CommandError {
     NoSecret { profile: ProfileName, name: SecretName, meant: Option<String> },
     #[error("no secret {name} in profile {profile}; it is one of {from}, which that extends")]
     NotItsOwn { profile: ProfileName, name: SecretName, from: ProfileName },
-    #[error("no version {0} is kept")]
-    NoVersion(u64),
     #[error("{0} has no earlier value")]
     NoPrevious(SecretName),
     #[error("{name} is not for {program}: its scope names other programs")]
@@ -141,6 +139,8 @@ pub(crate) enum CommandError {
     NotRevoked(SecretName),
     #[error("{0} has no replaced value that waits to be revoked")]
     NothingToRevoke(SecretName),
+    #[error("several replaced values of {name} wait to be revoked: versions {}", listed(.versions))]
+    SeveralToRevoke { name: SecretName, versions: Vec<u64> },
 
     #[error("no editor: neither VISUAL nor EDITOR is set")]
     NoEditor,
@@ -170,7 +170,7 @@ pub(crate) enum CommandError {
     AuditSink,
     #[error("no audit logs in {}", directory.display())]
     NoLogs { directory: PathBuf },
-    #[error("the audit log is as it was left: there is no reason to begin again")]
+    #[error("the log that this device goes on with is whole: there is no reason to begin again")]
     LogIsWhole,
     #[error("not confirmed; nothing was changed")]
     NotConfirmed,
@@ -203,6 +203,10 @@ fn names(names: &[SecretName]) -> String {
 
 fn and_more(count: usize) -> String {
     if count > 0 { format!(", and {count} more") } else { String::new() }
+}
+
+fn listed(versions: &[u64]) -> String {
+    versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// What happened to secrets while somebody edited them.
@@ -303,6 +307,7 @@ impl CommandError {
             | Self::Vault(V::AdminHasAll(_))
             | Self::Vault(V::Bound(_) | V::Crypto(vault::crypto::Error::UnsupportedRecipient))
             | Self::Inherited { .. }
+            | Self::SeveralToRevoke { .. }
             | Self::KeptElsewhere { .. }
             | Self::IdentityExists(_)
             | Self::VaultExists { .. } => Exit::Usage,
@@ -324,7 +329,6 @@ impl CommandError {
             | Self::NoProfile { .. }
             | Self::NoSecret { .. }
             | Self::NotItsOwn { .. }
-            | Self::NoVersion(_)
             | Self::NoPrevious(_)
             | Self::NoLogs { .. }
             | Self::Audit(audit::Error::Empty)

@@ -185,8 +185,9 @@ pub(crate) struct Installed {
     pub(crate) attributes: bool,
 }
 
-/// Tells the clone of a vault file how to merge it and how to show its changes.
-pub(crate) fn install(path: &Path) -> Result<Installed, CommandError> {
+/// Tells the clone of a vault file how to merge it and how to show its changes; only tried, it
+/// says what is to be done.
+pub(crate) fn install(path: &Path, dry_run: bool) -> Result<Installed, CommandError> {
     let place = Place::of(path)?;
     let directory = place.path.parent().unwrap_or(Path::new("/"));
     if place.git.is_none() {
@@ -195,32 +196,68 @@ pub(crate) fn install(path: &Path) -> Result<Installed, CommandError> {
     let program = std::env::current_exe().ok().and_then(|program| program.to_str().map(str::to_owned));
     let program = program.ok_or(CommandError::Internal("the path of this program is no text"))?;
     let run = runner(directory);
-    let mut installed = Installed { settings: false, attributes: attributes(path)? };
+    let mut installed = Installed { settings: false, attributes: attributes(path, dry_run)? };
     for (name, value) in library::settings(&program) {
         let known = run(&["config", "--local", "--get", name].map(OsStr::new));
         if known.is_some_and(|known| known.strip_suffix(b"\n") == Some(value.as_bytes())) {
             continue;
         }
-        run(&["config", "--local", "--replace-all", name, &value].map(OsStr::new)).ok_or(library::Error::NoGit)?;
+        if !dry_run {
+            run(&["config", "--local", "--replace-all", name, &value].map(OsStr::new)).ok_or(library::Error::NoGit)?;
+        }
         installed.settings = true;
     }
     Ok(installed)
 }
 
-/// As [`install`], where the clone has no merge driver yet: after a write, so nothing
+/// As [`install`], where the clone has no merge driver that is there: after a write, so nothing
 /// here may fail it.
 pub(crate) fn install_where_missing(ui: &mut Ui, path: &Path) {
     let Ok(Some(clone)) = Place::of(path).map(|place| place.git) else { return };
     // Running git costs more than the write; its file says enough.
     let config = store::read(&clone.common_dir.join("config"), 1 << 20).unwrap_or_default();
-    if memchr::memmem::find(&config, b"[merge \"vault\"]").is_some() {
+    if library::driver_in(&config).is_some_and(|driver| !is_gone(&driver)) {
         return;
     }
-    match install(path) {
+    match install(path, false) {
         Ok(installed) => report(ui, &installed),
         Err(error) => {
             ui.warn(&format!("git does not know yet how to merge vault files: {error}; see `vault git install`"))
         }
+    }
+}
+
+/// True if the program is not there that a merge driver of ours names: it was moved, or was in
+/// an environment that was thrown away. What other driver somebody chose is theirs.
+fn is_gone(driver: &str) -> bool {
+    library::program_of(driver).is_some_and(|program| !program.exists())
+}
+
+/// What is missing for git to merge vault files in this clone, in words.
+pub(crate) fn not_set_up(directory: &Path) -> Option<String> {
+    let known = runner(directory)(&["config", "--get", "merge.vault.driver"].map(OsStr::new));
+    let driver = known.map(|known| String::from_utf8_lossy(&known).trim_end().to_owned());
+    match driver {
+        None => Some("this clone does not know how to merge vault files".to_owned()),
+        Some(driver) if is_gone(&driver) => {
+            let program = library::program_of(&driver).unwrap_or_default();
+            Some(format!("this clone merges vault files with a program that is gone: {}", program.display()))
+        }
+        Some(_) => None,
+    }
+}
+
+/// True if git has the file, or would take it along with `git add --all`.
+pub(crate) fn takes_along(file: &Path) -> bool {
+    let words = ["ls-files", "--cached", "--others", "--exclude-standard", "--"].map(OsStr::new);
+    let Some(name) = file.file_name() else { return false };
+    runner(directory_of(file))(&[words.as_slice(), &[name]].concat()).is_some_and(|listed| !listed.is_empty())
+}
+
+/// Warns where a private file lies in a clone that would take it along.
+pub(crate) fn warn_of_private(ui: &mut Ui, file: &Path) {
+    if takes_along(file) {
+        ui.warn(&format!("git would take {} along: move it out of the clone, or add it to .gitignore", file.display()));
     }
 }
 
@@ -234,8 +271,9 @@ pub(crate) fn report(ui: &mut Ui, installed: &Installed) {
     }
 }
 
-/// Adds the vault file to the `.gitattributes` beside it. True if it was not there.
-pub(crate) fn attributes(path: &Path) -> Result<bool, store::Error> {
+/// Adds the vault file to the `.gitattributes` beside it, unless that is only tried. True if it
+/// was not there.
+pub(crate) fn attributes(path: &Path, dry_run: bool) -> Result<bool, store::Error> {
     let Some((directory, name)) = path.parent().zip(path.file_name()) else { return Ok(false) };
     let (file, name) = (directory.join(".gitattributes"), name.to_string_lossy());
     let mut text = match store::read(&file, 1 << 20) {
@@ -245,6 +283,9 @@ pub(crate) fn attributes(path: &Path) -> Result<bool, store::Error> {
     };
     if library::has_attributes(&text, &name) {
         return Ok(false);
+    }
+    if dry_run {
+        return Ok(true);
     }
     if !text.is_empty() && !text.ends_with(b"\n") {
         text.push(b'\n');

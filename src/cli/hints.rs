@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use vault::{Kind, SecretName, audit, config, exec, identity, store};
 
 use super::error::CommandError;
+use super::ui::typed;
 
 impl CommandError {
     /// What to type, or what to know, next.
@@ -70,7 +71,6 @@ impl CommandError {
             Self::NoProfile { there, .. } => format!("there are: {}", there.join(", ")).into(),
             Self::NoSecret { meant: Some(meant), .. } => format!("did you mean {meant}?").into(),
             Self::NoSecret { .. } => "`vault list` shows the names".into(),
-            Self::NoVersion(_) => "`vault show NAME` lists the versions that are kept".into(),
             Self::OutOfScope { name, .. } => {
                 format!("`vault show {name}` shows its scope; `vault set {name} --command PROGRAM` changes it").into()
             }
@@ -99,8 +99,12 @@ impl CommandError {
                 format!("revoke it first: `vault rotate {name} --revoke --run CMD`, or by hand and then `--revoked`")
                     .into()
             }
+            Self::SeveralToRevoke { name, versions } => {
+                let [one, ..] = versions[..] else { return None };
+                format!("say which of them was: `vault rotate {name} --revoked={one}`, or several with commas").into()
+            }
             Self::ScheduledElsewhere { file } => {
-                format!("name it with `--vault {}`, or pass `--all`", file.display()).into()
+                format!("name it with `--vault {}`, or pass `--all`", typed(file)).into()
             }
             Self::NoScheduler => "`vault schedule run` stays in the foreground instead".into(),
             Self::Unverified(_) => "pass `--run CMD` or `--verify CMD` to prove it, or `--unverified` to go on".into(),
@@ -108,10 +112,12 @@ impl CommandError {
             Self::Vault(V::Rejected(rejected)) => return hint_for(rejected.kind).map(Cow::Borrowed),
             Self::Vault(V::NotAMember) => "type `vault join`, and send what it prints to an admin of the vault".into(),
             Self::Vault(V::Former(_)) => {
-                "ask an admin; to come back, move the old identity away (`vault identity where`) and type `vault join`: a key that left is never let in again".into()
+                "ask an admin; to come back, move the old identity away (`vault identity where`) and type `vault join --member NAME`: no key and no name that left is ever let in again".into()
             }
             Self::Vault(V::NoMember(_) | V::NoDevice(_)) => "`vault member list` shows who there is".into(),
-            Self::Vault(V::AdminHasAll(_)) => "take the role first: `vault member revoke NAME --admin`".into(),
+            Self::Vault(V::AdminHasAll(name)) => {
+                format!("take the role first: `vault member revoke {name} --admin`").into()
+            }
             Self::ProfileNotEmpty(_) => "pass `--force` if that is meant".into(),
             Self::WrongCode => {
                 "every use and every admin that leaves replaces it: pull, and take the newest code".into()
@@ -244,7 +250,7 @@ fn identity_hint(error: &identity::Error) -> Option<Cow<'static, str>> {
         }
         // The file behind a descriptor has another name.
         I::Store(store::Error::TooWide { path, .. }) if path.starts_with("/dev") => return None,
-        I::Store(store::Error::TooWide { path, .. }) => format!("chmod 600 {}", path.display()).into(),
+        I::Store(store::Error::TooWide { path, .. }) => format!("chmod 600 {}", typed(path)).into(),
         I::CodeLength | I::CodeGroup { .. } => "type it as it was shown: eight groups of four letters or digits".into(),
         I::DoesNotOpen { origin: identity::Origin::Device(_) } => {
             "type all six words, in the order in which they were shown".into()
@@ -265,8 +271,8 @@ fn identity_hint(error: &identity::Error) -> Option<Cow<'static, str>> {
 fn agent_hint(error: &identity::agent::AgentError) -> Option<Cow<'static, str>> {
     use vault::identity::agent::AgentError as A;
     Some(match error {
-        A::Directory(path) => format!("chmod 700 {}", path.display()).into(),
-        A::Stranger(path) => format!("find out whose it is, and remove {}", path.display()).into(),
+        A::Directory(path) => format!("chmod 700 {}", typed(path)).into(),
+        A::Stranger(path) => format!("find out whose it is, and remove {}", typed(path)).into(),
         A::NoAnswer | A::OtherVersion => "`vault lock` ends it, then `vault unlock` starts another".into(),
         A::NotHeld => "`vault unlock` on a terminal".into(),
         A::NotUnlocked { profile } => {

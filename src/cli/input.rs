@@ -11,20 +11,34 @@ use vault::store;
 use super::error::CommandError;
 use super::ui::Ui;
 
-/// A value from standard input. One final newline (LF or CRLF) is dropped, and said so,
-/// unless `raw`.
+/// A value from standard input, of a command with `--raw`. One final newline (LF or CRLF)
+/// is dropped, and said so, unless that is given.
 pub(crate) fn standard_input(ui: &mut Ui, raw: bool) -> Result<SecretValue, CommandError> {
-    let mut value = SecretValue::new(read_bounded(std::io::stdin().lock(), MAX_VALUE + 2)?);
-    if !raw {
-        // Only the last two bytes are looked at.
-        let bytes = value.reveal();
-        let newline = if bytes.ends_with(b"\r\n") { 2 } else { usize::from(bytes.ends_with(b"\n")) };
-        if newline > 0 {
-            value.shorten(newline);
-            ui.note("dropped the final newline (`--raw` keeps it)");
-        }
+    if raw {
+        return bounded(read_value()?);
+    }
+    let (value, newline) = without_newline(read_value()?);
+    if newline {
+        ui.note("dropped the final newline (`--raw` keeps it)");
     }
     bounded(value)
+}
+
+/// A line from standard input; its newline is none of the value.
+pub(crate) fn line_from_standard_input() -> Result<SecretValue, CommandError> {
+    bounded(without_newline(read_value()?).0)
+}
+
+fn read_value() -> Result<SecretValue, CommandError> {
+    Ok(SecretValue::new(read_bounded(std::io::stdin().lock(), MAX_VALUE + 2)?))
+}
+
+fn without_newline(mut value: SecretValue) -> (SecretValue, bool) {
+    // Only the last two bytes are looked at.
+    let bytes = value.reveal();
+    let newline = if bytes.ends_with(b"\r\n") { 2 } else { usize::from(bytes.ends_with(b"\n")) };
+    value.shorten(newline);
+    (value, newline > 0)
 }
 
 /// Text from standard input, as it is; for imports.

@@ -2,9 +2,10 @@
 
 use clap::builder::PossibleValuesParser;
 use vault::clock::Span;
-use vault::{OnOverdue, PolicyFields, RotateEvery, Text};
+use vault::{OnOverdue, PolicyFields, RotateEvery, Text, Vault};
 
 use super::error::CommandError;
+use super::ui::Ui;
 
 /// What holds for every secret of a profile that does not say otherwise itself.
 #[derive(Debug, clap::Args)]
@@ -47,7 +48,20 @@ pub(crate) struct PolicyArgs {
     clear: bool,
 }
 
+/// Says where the owner that was given is nobody in the vault: who is to rotate would not know of it.
+pub(crate) fn warn_of_owner(ui: &mut Ui, vault: &Vault, owner: Option<&str>) {
+    let is_member = |owner: &str| vault.team().members().keys().any(|member| member.as_str() == owner);
+    if owner.is_some_and(|owner| !owner.is_empty() && !is_member(owner)) {
+        ui.warn("the owner is no member of this vault: `vault member list` shows who there is");
+    }
+}
+
 impl PolicyArgs {
+    /// The owner that was given.
+    pub(crate) fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
     /// The policy after these options; `None` if none is given.
     pub(crate) fn apply(&self, before: &PolicyFields) -> Result<Option<PolicyFields>, CommandError> {
         let text = |flag: &str, text: &Option<String>, before: &Option<Text>| -> Result<Option<Text>, CommandError> {

@@ -162,11 +162,16 @@ impl Trail<'_> {
     }
 
     /// Begins a new log in place of one that was changed or removed.
-    pub(crate) fn begin_again(&mut self, reason: &str, now: Timestamp) -> Result<audit::Head, CommandError> {
+    pub(crate) fn begin_again(
+        &mut self,
+        reason: &str,
+        wrong: Option<audit::Kind>,
+        now: Timestamp,
+    ) -> Result<audit::Head, CommandError> {
         let Self { log, origin, identity } = self;
         let certify = identity.map(|identity| |epoch: &audit::EpochKey| epoch.certify_by(identity));
         let certifier = certify.as_ref().map(|certify| certify as &audit::Certifier<'_>);
-        Ok(log.begin_again(reason, origin, now, certifier)?.head)
+        Ok(log.begin_again(reason, wrong, origin, now, certifier)?.head)
     }
 
     /// Records that a use which was on record did not happen after all.

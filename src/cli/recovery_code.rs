@@ -7,6 +7,7 @@ use vault::secret_value::SecretValue;
 use vault::store;
 
 use super::error::CommandError;
+use super::git;
 use super::ui::{Tone, Ui};
 
 /// Writes the code to a new private file, where its owner finds it before anything
@@ -33,6 +34,7 @@ pub(crate) fn hand_out(ui: &mut Ui, code: &RecoveryCode, file: Option<&Path>) {
 pub(crate) fn hand_out_text(ui: &mut Ui, what: &str, code: &SecretValue, file: Option<&Path>) {
     if let Some(file) = file {
         ui.note(&format!("{what}: in {}; move it to a safe place", file.display()));
+        git::warn_of_private(ui, file);
         return;
     }
     // Shown once, on the terminal of the person who asked for it.

@@ -1,8 +1,8 @@
 //! Times as people meet them: in the zone of this machine, and what ages count from,
 //! with a warning where its clock cannot be right.
 
-use chrono::{NaiveDate, TimeZone};
-use vault::clock::{Span, Timestamp};
+use chrono::{Local, NaiveDate, TimeZone};
+use vault::clock::{self, Span, Timestamp};
 use vault::rotation::{Honest, effective_now};
 use vault::{Section, Vault};
 
@@ -77,12 +77,42 @@ impl Newest {
     }
 }
 
+/// Reads a time that a person types: a day, which begins at midnight where this machine is,
+/// or RFC 3339 with any offset.
+///
+/// # Errors
+/// Those of [`Timestamp::parse`].
+pub(crate) fn typed(text: &str) -> Result<Timestamp, clock::Error> {
+    day(text).map_or_else(|| Timestamp::parse(text), begins)
+}
+
+/// As [`typed`], for the end of something: of a day, its last second.
+///
+/// # Errors
+/// As [`typed`].
+pub(crate) fn typed_end(text: &str) -> Result<Timestamp, clock::Error> {
+    match day(text) {
+        Some(day) => Ok(begins(day.succ_opt().ok_or(clock::Error::DateRange)?)?.minus(Span::from_seconds(1))),
+        None => Timestamp::parse(text),
+    }
+}
+
+fn day(text: &str) -> Option<NaiveDate> {
+    NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()
+}
+
+fn begins(day: NaiveDate) -> Result<Timestamp, clock::Error> {
+    // Where the clock is put forward at midnight the day begins an hour later.
+    let first = (0..=3).find_map(|hour| Local.from_local_datetime(&day.and_hms_opt(hour, 0, 0)?).earliest());
+    first.and_then(|first| Timestamp::from_seconds(first.timestamp())).ok_or(clock::Error::DateRange)
+}
+
 /// The day in the zone of this machine.
 pub(crate) fn local_day(at: Timestamp) -> NaiveDate {
-    chrono::Local.from_utc_datetime(&at.to_utc().naive_utc()).date_naive()
+    Local.from_utc_datetime(&at.to_utc().naive_utc()).date_naive()
 }
 
 /// Day and time in the zone of this machine.
 pub(crate) fn local_time(at: Timestamp) -> String {
-    chrono::Local.from_utc_datetime(&at.to_utc().naive_utc()).format("%Y-%m-%d %H:%M:%S").to_string()
+    Local.from_utc_datetime(&at.to_utc().naive_utc()).format("%Y-%m-%d %H:%M:%S").to_string()
 }

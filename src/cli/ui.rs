@@ -10,8 +10,10 @@ mod hidden;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use vault::is_hostile;
+use vault::rotation::schedule::shell_word;
 use vault::secret_value::SecretValue;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -313,6 +315,15 @@ fn paint(color: bool, tone: Tone, text: &str) -> String {
     } else {
         text.to_owned()
     }
+}
+
+/// A path as it is typed in a shell where this program runs: relative to the directory
+/// if it is below, and quoted if it has to be.
+pub(crate) fn typed(path: &Path) -> String {
+    let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let here = std::env::current_dir().ok().filter(|here| here.parent().is_some());
+    let below = here.as_deref().and_then(|here| real.strip_prefix(here).ok()).filter(|below| *below != Path::new(""));
+    shell_word(&clean(&below.unwrap_or(&real).to_string_lossy()))
 }
 
 /// Shows control and direction characters as `\u{1b}` instead of sending them.

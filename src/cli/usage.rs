@@ -79,12 +79,27 @@ fn message(error: &clap::Error) -> String {
     }
 }
 
+/// What other tools call a command.
+const ELSEWHERE: [(&str, &str); 9] = [
+    ("add", "set"),
+    ("create", "init"),
+    ("delete", "rm"),
+    ("inject", "exec"),
+    ("new", "init"),
+    ("put", "set"),
+    ("read", "get"),
+    ("run", "exec"),
+    ("write", "set"),
+];
+
 fn hint(error: &clap::Error, command: Option<&str>) -> String {
+    let typed = text(error, ContextKind::InvalidSubcommand);
+    let known = ELSEWHERE.iter().find(|(word, _)| command.is_none() && *word == typed);
     // Suggestions are taken from the definition.
-    let suggested = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand]
-        .into_iter()
-        .map(|kind| text(error, kind))
-        .find(|text| !text.is_empty());
+    let suggested = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand].map(|kind| text(error, kind));
+    let suggested = known.map(|(_, name)| (*name).to_owned()).into_iter().chain(suggested);
+    // One that nobody types is none.
+    let suggested = suggested.into_iter().find(|text| !text.is_empty() && text != "complete");
     match (command, suggested) {
         (Some("set"), _) if maybe_value(error) => {
             "type `vault set NAME` and enter the value there, or pipe it into `vault set NAME -`".to_owned()

@@ -22,7 +22,7 @@ pub use find::{VAULT_FILE, find};
 pub use git::GitPlace;
 pub use place::Place;
 pub use places::{Known, Places};
-pub use settings::{KeptIn, Overdue, Rollback, Settings};
+pub use settings::{KeptIn, MAX_AGENT_FOR, Overdue, Rollback, Settings};
 pub use variables::Variables;
 
 /// Why local configuration could not be read, found or changed. Lines of files

@@ -26,6 +26,8 @@ const ROLLBACK: &str = "rollback";
 const OVERDUE: &str = "overdue";
 const ALLOW_NAMES: &str = "allow_names";
 const AGENT_FOR: &str = "agent_for";
+/// Longest that an agent keeps an identity, in seconds: 30 days.
+pub const MAX_AGENT_FOR: u64 = 30 * 86_400;
 const NOTIFY: &str = "notify";
 
 const KEYS: [&str; 7] = [IDENTITY, AUDIT_DIR, ROLLBACK, OVERDUE, ALLOW_NAMES, AGENT_FOR, NOTIFY];
@@ -278,9 +280,13 @@ impl Settings {
             }
             ROLLBACK => self.rollback = Some(Rollback::parse(text).ok_or(want)?),
             OVERDUE => self.overdue = Some(Overdue::parse(text).ok_or(want)?),
-            AGENT_FOR => self.agent_for = Some(Span::parse(text).map_err(|_| want)?),
+            AGENT_FOR => {
+                let span = Span::parse(text).ok().filter(|span| span.seconds() <= MAX_AGENT_FOR);
+                self.agent_for = Some(span.ok_or(want)?);
+            }
             _ => {
-                if text.is_empty() || text.chars().any(char::is_control) {
+                let command = text.strip_prefix("command:").is_some_and(|line| !line.trim().is_empty());
+                if !(command || ["desktop", "stderr"].contains(&text)) || text.chars().any(char::is_control) {
                     return Err(want);
                 }
                 self.notify = Some(text.to_owned());
@@ -372,8 +378,8 @@ fn wanted(key: &str) -> &'static str {
         ROLLBACK => "warn or refuse",
         OVERDUE => "always, daily or never",
         ALLOW_NAMES => "a list of names of variables",
-        AGENT_FOR => "a duration such as 8h",
-        _ => "desktop or command:CMD",
+        AGENT_FOR => "a duration such as 8h, at most 30d",
+        _ => "stderr, desktop or command:COMMAND",
     }
 }
 

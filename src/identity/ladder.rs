@@ -149,6 +149,8 @@ pub struct Search {
     pub steps: Vec<Step>,
     /// The public halves of what would be used.
     pub found: Option<(Recipient, PublicKey)>,
+    /// Where that is.
+    pub origin: Option<Origin>,
     /// What the search would fail with, where there is something that cannot be used.
     pub failed: Option<Error>,
 }
@@ -261,12 +263,12 @@ pub fn explain(request: &Request<'_>, can_prompt: bool) -> Search {
     // Nobody is asked: an explanation is no reason to put up the keyring's prompt for long.
     let means = Means { person: false, passphrase: can_be_had(request.variables, can_prompt), explains: true };
     let (steps, found) = climb(request, means, |held, _| Ok(held.public()));
-    let (found, failed) = match found {
-        Some(Ok((public, ..))) => (public, None),
-        Some(Err(error)) => (None, Some(error)),
-        None => (None, None),
+    let (found, origin, failed) = match found {
+        Some(Ok((public, _, origin))) => (public, Some(origin), None),
+        Some(Err(error)) => (None, None, Some(error)),
+        None => (None, None, None),
     };
-    Search { steps, found, failed }
+    Search { steps, found, origin, failed }
 }
 
 /// What can be had while looking at rungs.

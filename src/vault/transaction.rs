@@ -314,3 +314,50 @@ impl Transaction {
 fn not_allowed(rejected: Rejected) -> Error {
     rejected.rule.map_or_else(|| rejected.clone().into(), Error::NotAllowed)
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at the file")]
+mod tests {
+    use super::super::{Founder, Value, found, store_value};
+    use super::*;
+    use crate::crypto::IdentityKey;
+    use crate::secret_value::SecretValue;
+
+    /// A defect of ours, as a reader would find it, is an error before the file is touched.
+    #[test]
+    fn what_would_not_be_read_is_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("vault.toml");
+        let (identity, now) = (IdentityKey::generate().unwrap(), Timestamp::from_seconds(1_700_000_000).unwrap());
+        let device: DeviceName = "alice-laptop".parse().unwrap();
+        let founder =
+            Founder { member: "alice".parse().unwrap(), device: device.clone(), identity: &identity, recovery: None };
+        let (profile, name): (ProfileName, _) = ("default".parse().unwrap(), "KEY".parse().unwrap());
+        std::fs::write(&file, found(&founder, &BTreeSet::from([profile.clone()]), now).unwrap()).unwrap();
+        let before = std::fs::read(&file).unwrap();
+        let signer = Signer { device, identity: &identity };
+        let write = |spoil: &dyn Fn(&mut Profile)| {
+            let mut tx = Transaction::begin(&file, &[], Duration::from_secs(5)).unwrap();
+            let memory = Memory::new(tx.vault().id());
+            let (section, key) = tx.profile(&profile, &signer).unwrap();
+            let value = Value { value: &SecretValue::from(&b"v"[..]), set_at: now, age_at_least: false };
+            store_value(section, key, &name, &value, &signer.device, now).unwrap();
+            spoil(section);
+            tx.commit(&signer, &memory, None, now).map(drop)
+        };
+        let secret = |section: &mut Profile, spoil: &dyn Fn(&mut super::super::Secret)| {
+            spoil(section.secrets.get_mut(&name).unwrap());
+        };
+        let spoilt: [&dyn Fn(&mut Profile); 3] =
+            [&|section| secret(section, &|secret| secret.version = 0), &|section| section.epoch += 1, &|section| {
+                section.grants.clear()
+            }];
+        for spoil in spoilt {
+            let refused = write(spoil);
+            assert!(matches!(refused, Err(Error::Rejected(_))), "{refused:?}");
+            assert_eq!(std::fs::read(&file).unwrap(), before);
+        }
+        write(&|_| {}).unwrap();
+        assert_ne!(std::fs::read(&file).unwrap(), before);
+    }
+}

@@ -381,3 +381,26 @@ fn a_shared_directory_holds_one_log_for_each_device() {
     world.vault(["audit", "verify"]).ok();
     world.vault(["audit", "--action", "get"]).ok().prints("alice-laptop");
 }
+
+#[test]
+fn days_are_those_of_the_machine_and_end_with_their_end() {
+    let (world, _) = World::with_secret("K");
+    world.run(["get", "K"]).shows_values().output().ok();
+    let now = chrono::Utc::now();
+    for (zone, hours) in [("Pacific/Auckland", 12), ("America/Los_Angeles", -8), ("UTC", 0)] {
+        // Of the two days that it may be there, as the tests know no summer time, one has all of it.
+        let days = [hours, hours + 1].map(|hours| (now + chrono::Duration::hours(hours)).format("%F").to_string());
+        let count = |words: &[&str]| {
+            let run = world.run(["audit", "--json", "--action", "get"].iter().chain(words)).env("TZ", zone);
+            run.output().ok().json().as_array().unwrap().len()
+        };
+        let found: usize = if days[0] == days[1] { 1 } else { 2 };
+        let each: usize = days[..found].iter().map(|day| count(&["--since", day, "--until", day])).sum();
+        assert_eq!(each, 1, "{zone} {days:?}");
+        // What was made today is not of the future.
+        let words = ["set", "K", "--created", days[0].as_str()];
+        world.run(words).env("TZ", zone).output().ok();
+        world.run(["set", "K", "--expires", "2099-12-05"]).env("TZ", zone).output().ok();
+        world.run(["show", "K"]).env("TZ", zone).output().ok().prints("2099-12-05");
+    }
+}

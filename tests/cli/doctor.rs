@@ -12,6 +12,7 @@ fn check(world: &World, name: &str) -> serde_json::Value {
 fn a_healthy_place_is_ok() {
     let world = World::new();
     git(&world.project, &["init", "-q"]);
+    world.vault(["git", "install"]).ok();
     let before = world.snapshot();
     let output = world.vault(["doctor", "--json"]).ok().silent();
     let json = output.json();
@@ -53,6 +54,56 @@ fn what_is_wrong_is_named_and_is_status_1() {
 }
 
 #[test]
+fn what_git_lacks_to_merge_a_vault_is_named_and_the_next_change_brings_it() {
+    let world = World::new();
+    git(&world.project, &["init", "-q"]);
+    let found = check(&world, "git");
+    assert_eq!(found["status"], "warning");
+    assert!(found["detail"].as_str().unwrap().contains("does not know how to merge"), "{found}");
+    world.vault(["git", "install", "-n"]).ok().says("would set merge.vault and diff.vault in this clone");
+    world.set("A", "1");
+    assert_eq!(check(&world, "git")["status"], "ok");
+    world.vault(["git", "install", "-n"]).ok().says("knows already");
+    // The environment that it was installed in was thrown away.
+    git(&world.project, &["config", "merge.vault.driver", "'/gone/vault' git merge %O %A %B %P"]);
+    let found = check(&world, "git");
+    assert!(found["detail"].as_str().unwrap().contains("a program that is gone: /gone/vault"), "{found}");
+    world.set("A", "2");
+    assert_eq!(check(&world, "git")["status"], "ok");
+    // Half of the line is not enough.
+    write(&world.project.join(".gitattributes"), "vault.toml -text\n");
+    assert_eq!(check(&world, "git")["status"], "warning");
+}
+
+#[test]
+fn an_identity_or_a_code_that_git_would_take_along_is_named() {
+    let world = World::bare();
+    git(&world.project, &["init", "-q"]);
+    let init = ["init", "--device", "alice-laptop", "--identity-file", "me.key", "--recovery-file", "code"];
+    let output = world.vault(init).ok();
+    output.says("git would take me.key along").says("git would take code along");
+    let found = check(&world, "identity");
+    assert_eq!(found["status"], "warning");
+    assert!(found["detail"].as_str().unwrap().contains("me.key along"), "{found}");
+    write(&world.project.join(".gitignore"), "me.key\n");
+    assert_eq!(check(&world, "identity")["status"], "ok");
+}
+
+#[test]
+fn who_was_removed_is_told_so() {
+    let world = World::new();
+    let bob = world.clone_for("bob");
+    let request = bob.run(["join"]).env("VLT_VAULT_ID", bob.id()).output().ok().out();
+    world.vault(["member", "approve", request.trim(), "--read", "default"]).ok();
+    world.vault(["member", "remove", "bob"]).ok();
+    bob.put(world.bytes());
+    let found = check(&bob, "identity");
+    assert_eq!(found["status"], "warning");
+    assert!(found["hint"].as_str().unwrap().contains("no key and no name that left"), "{found}");
+    bob.run(["status"]).env("VLT_VAULT_ID", bob.id()).output().ok().prints("which was removed");
+}
+
+#[test]
 fn plaintext_that_git_would_take_along_is_named() {
     let world = World::new();
     let none = |world: &World| !world.vault(["doctor", "--json"]).json().to_string().contains("plaintext");
@@ -67,7 +118,9 @@ fn plaintext_that_git_would_take_along_is_named() {
     write(&world.project.join(".gitignore"), ".env\n");
     assert_eq!(check(&world, "plaintext")["status"], "ok");
     write(&world.project.join(".env.prod"), "A=1\n");
-    assert_eq!(check(&world, "plaintext")["detail"], "git would take .env.prod along, in the clear");
+    write(&world.project.join(".env.test"), "A=1\n");
+    assert_eq!(check(&world, "plaintext")["detail"], "git would take .env.prod, .env.test along, in the clear");
+    fs::remove_file(world.project.join(".env.test")).unwrap();
     git(&world.project, &["add", "--force", ".env"]);
     let found = check(&world, "plaintext");
     assert_eq!(found["detail"], "git has .env, in the clear");

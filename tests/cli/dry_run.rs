@@ -58,7 +58,6 @@ const DRY: &[&[&str]] = &[
     &["member", "revoke", "bob", "--admin"],
     &["member", "remove", "bob"],
     &["recovery", "new", "--recovery-file", "code"],
-    &["git", "install"],
     &["config", "rollback", "refuse"],
     &["trust"],
     &["join"],
@@ -76,8 +75,8 @@ const DRY: &[&[&str]] = &[
     &["edit"],
 ];
 
-/// Needs more than such a vault, and is tried where that is: `git` by `merge_git`.
-const DRY_ELSEWHERE: &[&str] = &["member approve", "audit begin", "git resolve", "git repair"];
+/// Needs more than such a vault, and is tried where that is: `git` by `merge_git` and `doctor`.
+const DRY_ELSEWHERE: &[&str] = &["member approve", "audit begin", "git install", "git resolve", "git repair"];
 
 #[test]
 fn whatever_changes_something_can_be_tried_first() {

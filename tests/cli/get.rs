@@ -42,11 +42,11 @@ fn earlier_versions_are_kept_and_named_by_number() {
     }
     assert_eq!(world.vault(["get", "K", "--version", "3", "--json"]).ok().json()["version"], 3);
     for gone in ["1", "6", "0"] {
-        world.vault(["get", "K", "--version", gone]).fails(3, "no version", "vault show");
+        world.vault(["get", "K", "--version", gone]).fails(3, "of K is kept", "vault history K");
     }
     world.set_with("K", "v6", &["--keep", "0"]);
     world.set("K", "v7");
-    world.vault(["get", "K", "--version", "6"]).fails(3, "no version", "vault show");
+    world.vault(["get", "K", "--version", "6"]).fails(3, "of K is kept", "vault history K");
 }
 
 #[test]

@@ -125,6 +125,11 @@ fn a_mistyped_command_is_told_with_what_was_meant() {
         ("verfy", "verify"),
         ("stauts", "status"),
         ("edti", "edit"),
+        // As other tools call it.
+        ("delete", "rm"),
+        ("run", "exec"),
+        ("add", "set"),
+        ("new", "init"),
     ] {
         world.vault([typed]).fails(2, "no such command", &format!("did you mean `{meant}`?"));
     }

@@ -30,7 +30,7 @@ fn what_is_skipped_is_told_and_is_status_1() {
     let lines: Vec<&str> = output.warnings().iter().map(|warning| &warning[.."line 1".len()]).collect();
     assert_eq!(lines, ["line 1", "line 2", "line 3"]);
     // What was skipped would be lost with the file.
-    output.says("what was skipped is nowhere but in .env").says_not("delete the plaintext");
+    output.says("skipped and is nowhere but in .env").says_not("delete the plaintext");
     assert_eq!(world.value("A"), b"3");
     world.vault(["import", "--allow-name", "LD_PRELOAD"]).exits(1).says("1 new, 2 as they were");
     let records = world.records("alice-laptop");

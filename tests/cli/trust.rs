@@ -52,6 +52,12 @@ fn trust_shows_the_fingerprint_and_records_that_it_was_confirmed() {
     let before = bob.snapshot();
     bob.run(["trust", "-n"]).env("VLT_VAULT_ID", &id).output().ok().says(&id);
     bob.assert_unchanged(&before);
+    // Where the environment names it, commands take it, and say so before they do.
+    bob.vault(["which"]).ok().prints("not yet trusted here");
+    bob.run(["which"]).env("VLT_VAULT_ID", &id).output().ok().prints("named by VLT_VAULT_ID");
+    assert_eq!(bob.run(["which", "--json"]).env("VLT_VAULT_ID", &id).output().ok().json()["trusted"], true);
+    bob.run(["doctor"]).env("VLT_VAULT_ID", &id).output().prints("named by VLT_VAULT_ID");
+    bob.assert_unchanged(&before);
     bob.run(["trust"]).env("VLT_VAULT_ID", &id).output().ok().says(&id).says("is trusted here");
     bob.vault(["trust"]).ok().says("is trusted here");
     let records = bob.records("_");
@@ -89,6 +95,8 @@ fn another_vault_at_a_known_place_is_refused() {
     // Nor by only claiming to be the one that was there.
     let known = String::from_utf8(original.clone()).unwrap().lines().nth(2).unwrap().to_owned();
     let lie = other.text().replacen(&format!("id = \"{}\"", other.id()), &known, 1);
+    // What is only looked at is told as well.
+    world.vault(["trust", "-n"]).ok().says("is another vault than before").says(&other.id());
     world.assert_unchanged(&before);
     world.put(lie);
     world.vault(["get", "K"]).fails_with(5, "the id does not belong to the team log");

@@ -117,12 +117,16 @@ impl Person {
     }
 
     pub fn try_vault(&self, args: &[&str], input: &[u8]) -> Output {
-        run(self.command(env!("CARGO_BIN_EXE_vault")).args(args), input)
+        self.try_vault_in(&[], args, input)
+    }
+
+    pub fn try_vault_in(&self, variables: &[(&str, &str)], args: &[&str], input: &[u8]) -> Output {
+        let command = self.command(env!("CARGO_BIN_EXE_vault"));
+        run(command.envs(variables.iter().copied()).args(args), input)
     }
 
     pub fn vault_in(&self, variables: &[(&str, &str)], args: &[&str], input: &[u8]) -> Output {
-        let command = self.command(env!("CARGO_BIN_EXE_vault"));
-        let output = run(command.envs(variables.iter().copied()).args(args), input);
+        let output = self.try_vault_in(variables, args, input);
         assert!(output.status.success(), "{}: vault {args:?}: {}", self.name, text(&output.stderr));
         output
     }

@@ -152,6 +152,25 @@ def memory_after_use(bench: Bench) -> None:
     assert not left, f"still in memory: {'; '.join(left)}"
 
 
+def memory_of_a_passphrase(bench: Bench) -> None:
+    """Row 20: at its end a vault holds nothing of a passphrase that somebody chose, wherever it was from."""
+    needs_root()
+    (bench.home / "passphrase").write_bytes(PASSPHRASE + b"\n")
+    (bench.home / "passphrase").chmod(0o600)
+    bench.tree.extra |= {"VLT_PASSPHRASE_FILE": str(bench.home / "passphrase")}
+    left = []
+    for command, stdin in [
+        (["init", "--member", "alice", "--device", "laptop", "--passphrase", "--no-recovery"], b""),
+        (["set", "TOKEN", "-"], CANARY), (["get", "TOKEN"], b""), (["verify"], b""), (["identity", "show", "--open"], b""),
+        (["profile", "add", "prod"], b""), (["unlock"], b""), (["get", "TOKEN"], b""),
+        (["lock"], b""), (["identity", "rotate"], b""), (["get", "TOKEN"], b""),
+    ]:
+        ended, memory = at_its_end(bench, command, stdin)
+        assert ended == 0 and len(memory) > 1 << 16, f"{command}: {ended}, {len(memory)} bytes"
+        left += [f"{command[0]}: {what}" for what, secret in (("a value", CANARY), ("the passphrase", PASSPHRASE)) if secret in memory]
+    assert not left, f"still in memory: {'; '.join(left)}"
+
+
 def stopped_at_its_input(bench: Bench, *command: str) -> subprocess.Popen:
     """A vault that waits for a value on standard input, with a limit for core dumps that would let one happen."""
     process = started(bench, *command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
@@ -389,5 +408,5 @@ def sockets(bench: Bench) -> None:
             assert not calls, f"{command[0]}: {calls[:3]}"
 
 
-CHECKS = [memory_after_use, memory_of_the_agent, memory_of_the_clipboards_helper, sockets]
+CHECKS = [memory_after_use, memory_of_a_passphrase, memory_of_the_agent, memory_of_the_clipboards_helper, sockets]
 ORDINARY = [dumps, attaching]

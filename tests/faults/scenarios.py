@@ -97,6 +97,11 @@ def scheduled(tree: Tree) -> bool:
     return timer or (crontab.exists() and "remind" in crontab.read_text())
 
 
+def moved_to(vault: str, tree: Tree) -> bool:
+    """True if the configuration names the file that the identity was moved to."""
+    return json.loads(tree.output([vault, "config", "--json"]))["identity"] is not None
+
+
 def scenarios(vault: str) -> list[Scenario]:
     """All of them, for the binary at `vault`."""
     init = [vault, "init", "--member", "alice", "--device", "laptop"]
@@ -179,6 +184,15 @@ def scenarios(vault: str) -> list[Scenario]:
         scenario("identity-rotate", [vault, "identity", "rotate", "--leaked"], patience=5.0,
                  then=["sh", "-c", f"'{vault}' identity rotate && '{vault}' set OTHER -"],
                  volatile=[*VOLATILE, "*/audit/laptop-*", "*/audit/.laptop-*", "home/.config/vault/identity.old*", "home/.config/vault/identity.next"]),
+        # Stored there and read back, then looked for there, then gone from here: one of the two is always found.
+        scenario("identity-move", [vault, "identity", "move", "file:{home}/moved"], rate=2,
+                 volatile=[*VOLATILE, "home/moved", "home/.moved.tmp", "home/.config/vault/identity"],
+                 states=lambda tree: (contents(vault, tree), moved_to(vault, tree)),
+                 then=["sh", "-c", f"'{vault}' identity move file:$HOME/moved; '{vault}' set OTHER -"]),
+        scenario("rotation-output", [vault, "rotation", "--format", "json", "--output", "{home}/due"], rate=2,
+                 setup=[*started, ["sh", "-c", "echo null >{home}/due"]],
+                 states=lambda tree: (contents(vault, tree), json.loads((tree.home / "due").read_text()) is None),
+                 then=["sh", "-c", f"'{vault}' rotation --format json --output ~/due && '{vault}' set OTHER -"]),
         scenario("identity-seal", [vault, "identity", "seal", "--passphrase-file", "{home}/words"], patience=5.0,
                  volatile=[*VOLATILE, "home/words", "home/.words.tmp"],
                  states=lambda tree: (contents(vault, tree), b"seal_identity" in (tree.work / "vault.toml").read_bytes())),

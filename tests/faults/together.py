@@ -166,6 +166,7 @@ LATER = [
     (["complete", "bash", "--", "vault", "get", "TOK"], b""), (["man", "pages"], b""), (["audit", "stats"], b""),
     (["audit", "checkpoint"], b""), (["audit", "export", "--format", "jsonl"], b""), (["member", "list"], b""), (["member", "log"], b""),
     (["member", "add", "ci", "--new-identity", "--read", "prod"], b""), (["member", "grant", "ci", "--read", "default"], b""),
+    (["member", "revoke", "ci", "--read", "default"], b""),
     (["member", "remove", "ci"], b""), (["recovery", "new", "--recovery-file", "code-1"], b""), (["trust"], b""),
     (["identity", "new", "--identity-file", "other"], b""),
     (["edit"], b""), (["get", "TOKEN", "--copy", "--clear-after", "1s"], b""),

@@ -159,7 +159,7 @@ fn a_value_that_is_kept_in_any_stage_is_no_new_one() {
         }
     }
     assert_eq!(project.vault_file(), before, "nothing is written for one that is refused");
-    project.ok(&["rotate", "KEY", "--revoked"]);
+    project.ok(&["rotate", "KEY", "--revoked=5,4"]);
     let before = project.vault_file();
     for value in ["one", "two", "given-up", "three", "five"] {
         let answer = format!("cat >/dev/null; echo '{{\"values\":{{\"KEY\":\"{value}\"}}}}'");
@@ -197,4 +197,37 @@ fn a_value_to_revoke_is_kept_however_few_are() {
     assert_eq!(project.run(&["history", "KEY", "--json"]).json().as_array().unwrap().len(), 2);
     project.ok(&["rotate", "KEY", "--revoked"]);
     assert_eq!(project.run(&["history", "KEY", "--json"]).json().as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn of_several_values_to_revoke_the_one_that_was_is_said() {
+    let project = Project::new();
+    project.set("KEY", "one", &[]);
+    for value in ["two", "three"] {
+        assert_eq!(project.run_with(&["rotate", "KEY", "-"], value).code, 0);
+    }
+    let stages = || -> Vec<String> {
+        let history = project.run(&["history", "KEY", "--json"]).json();
+        history.as_array().unwrap().iter().map(|row| row["stage"].as_str().unwrap().to_owned()).collect()
+    };
+    for dry in [&["-n"][..], &[]] {
+        let refused = project.run(&[&["rotate", "KEY", "--revoked"], dry].concat());
+        assert_eq!(refused.code, 2, "{}", refused.err);
+        assert!(refused.err.contains("versions 2, 1") && refused.err.contains("--revoked=2`"), "{}", refused.err);
+    }
+    assert_eq!(stages(), ["current", "previous", "previous"]);
+    assert_eq!(project.run(&["rotate", "KEY", "--revoked=9"]).code, 3);
+    assert_eq!(project.run(&["rotate", "KEY", "--revoked=3"]).code, 3, "it is in use");
+    let said = project.run(&["rotate", "KEY", "--revoked=2"]).err;
+    assert!(said.contains("recorded: version 2 of KEY is revoked"), "{said}");
+    assert_eq!(stages(), ["current", "revoked", "previous"]);
+    assert_eq!(project.run(&["rotate", "KEY", "--revoked=2"]).code, 3);
+    project.ok(&["rotate", "KEY", "--revoked"]);
+    assert_eq!(stages(), ["current", "revoked", "revoked"]);
+    // And all at once.
+    for value in ["four", "five"] {
+        assert_eq!(project.run_with(&["rotate", "KEY", "-"], value).code, 0);
+    }
+    let said = project.run(&["rotate", "KEY", "--revoked=4,3"]).err;
+    assert!(said.contains("version 4 of KEY, version 3 of KEY are revoked"), "{said}");
 }

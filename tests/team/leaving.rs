@@ -37,9 +37,11 @@ fn a_member_leaves_in_one_write_and_the_worklist_is_complete() {
     alice.pull();
     let before = alice.text();
     alice.vault(&["member", "remove", "bob", "-n"]).ok().says("would remove bob");
+    let planned = alice.vault(&["member", "remove", "bob", "-n", "--json"]).ok().json();
     assert_eq!(alice.text(), before, "a dry run changes nothing");
 
     let report = alice.vault(&["member", "remove", "bob", "--json"]).ok().json();
+    assert_eq!(planned, report);
     assert_eq!(keys(&report), ["rekeyed", "removed", "worklist"]);
     assert_eq!(report["removed"], serde_json::json!(["bob-laptop"]));
     assert_eq!(report["rekeyed"], serde_json::json!(["dev", "stage"]));

@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::{Begun, Log, Occasion, Receipt};
-use crate::audit::finding::Anchor;
+use crate::audit::finding::{Anchor, Kind};
 use crate::audit::keys::{self, Certifier};
 use crate::audit::record::{Head, Record};
 use crate::audit::scan::NUMBERS;
@@ -92,14 +92,15 @@ impl Log {
     /// removed. Nothing is deleted: the old log stays where it is, the new one
     /// has the next number in its name, and its first record holds `reason`
     /// and the head that was last remembered, with what was found wrong among
-    /// its overrides. Whether there is a reason is for the caller to ask with
-    /// [`Log::tampering`].
+    /// its overrides. Whether there is a reason is for the caller to ask: with
+    /// [`Log::tampering`], or else by a verification, which found `wrong`.
     ///
     /// # Errors
     /// As [`Log::record`], but for [`Error::Tampered`].
     pub fn begin_again(
         &mut self,
         reason: &str,
+        wrong: Option<Kind>,
         origin: &Origin,
         now: Timestamp,
         certifier: Option<&Certifier<'_>>,
@@ -109,8 +110,9 @@ impl Log {
         crate::audit::event::check_text("reason", begin.reason.as_deref())?;
         origin.check()?;
         let _lock = self.lock()?;
-        let found = self.found()?;
-        begin.overrides.extend(found.map(|found| format!("tampering:{}", found.word())));
+        let found = self.found()?.map(|found| found.word().to_owned());
+        let found = found.or(wrong.map(|kind| kind.to_string()));
+        begin.overrides.extend(found.map(|found| format!("tampering:{found}")));
         let old = match State::read(&self.place) {
             Err(Error::Tampered { .. }) => None,
             old => old?,

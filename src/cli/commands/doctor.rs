@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use vault::clock::Span;
 use vault::config::{Known, Place, Places};
-use vault::identity;
+use vault::git as library;
+use vault::identity::{self, Origin};
 use vault::{Vault, store};
 
 use crate::cli::context::{Context, read_vault};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::git;
-use crate::cli::time::Newest;
+use crate::cli::time::{Newest, local_time};
 use crate::cli::ui::{Tone, Ui};
 use crate::cli::unlock;
 
@@ -74,7 +75,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     checks.push(identity_search(cx, ui, vault.as_ref()));
     checks.push(agent(cx, vault.as_ref()));
     checks.push(state(cx));
-    checks.extend(attributes(cx));
+    checks.extend(in_git(cx));
     checks.extend(plaintext(cx));
     checks.push(clock(cx, vault.as_ref()));
     checks.push(other_programs(cx));
@@ -119,6 +120,9 @@ fn vault_and_place(cx: &Context) -> (Vec<Check>, Option<Vault>) {
             Ok(known) => Check::problem("place", &CommandError::OtherVault { path, known }),
             Err(_) => Check::problem("place", &CommandError::damaged_places()),
         },
+        Ok(Known::Unknown) if cx.is_asked_for(&vault.id().to_string()) => {
+            Check::ok("place", format!("named by VLT_VAULT_ID: {}", vault.id()))
+        }
         Ok(Known::Unknown) => Check::warning(
             "place",
             format!("not trusted here yet: {}", vault.id()),
@@ -138,14 +142,30 @@ fn identity_search(cx: &Context, ui: &Ui, vault: Option<&Vault>) -> Check {
         let check = Check::problem("identity", &error.into());
         return if passes { Check { status: Status::Warning, ..check } } else { check };
     }
+    if let Some(Origin::File(file)) = &search.origin
+        && git::takes_along(file)
+    {
+        return Check::warning(
+            "identity",
+            format!("git would take {} along: whoever has the repository then is this device", file.display()),
+            "move it out of the clone, and say where it is with `vault config identity file:PATH`; \
+             if it was pushed, `vault identity rotate --leaked`",
+        );
+    }
     match (&search.found, vault) {
         (Some((recipient, _)), Some(vault)) => match vault.team().device_of(recipient) {
             Some(device) => Check::ok("identity", format!("{device} of this vault")),
-            None => Check::warning(
-                "identity",
-                "found, but it belongs to no device of this vault".to_owned(),
-                "ask an admin of the vault to add this device",
-            ),
+            None => match vault.team().former_device_of(recipient) {
+                Some(device) => {
+                    let error = vault::Error::Former(device.clone()).into();
+                    Check { status: Status::Warning, ..Check::problem("identity", &error) }
+                }
+                None => Check::warning(
+                    "identity",
+                    "found, but it belongs to no device of this vault".to_owned(),
+                    "`vault join` asks an admin of the vault to add this device",
+                ),
+            },
         },
         (Some((recipient, _)), None) => Check::ok("identity", recipient.to_string()),
         (None, _) => Check::warning(
@@ -168,7 +188,7 @@ fn agent(cx: &Context, vault: Option<&Vault>) -> Check {
         .map(|holding| {
             let device = vault.and_then(|vault| vault.team().device_of(&holding.recipient));
             let who = device.map_or_else(|| holding.recipient.to_string(), |device| device.to_string());
-            let until = cx.now().plus(Span::from_seconds(holding.left));
+            let until = local_time(cx.now().plus(Span::from_seconds(holding.left)));
             match &holding.limits {
                 None => format!("{who} until {until}"),
                 Some(limits) => {
@@ -206,23 +226,28 @@ fn state(cx: &Context) -> Check {
     }
 }
 
-/// Whether git is kept from converting line endings of the vault file.
-fn attributes(cx: &Context) -> Option<Check> {
+/// Whether git keeps the vault file as it is, can merge it, and is in no merge of it that stopped.
+fn in_git(cx: &Context) -> Option<Check> {
     let (path, _) = cx.vault_path().ok()?;
     let place = Place::of(&path).ok()?;
     place.git.as_ref()?;
+    let directory = place.path.parent()?;
     let name = place.path.file_name()?.to_string_lossy().into_owned();
-    let text = store::read(&place.path.parent()?.join(".gitattributes"), 1 << 20).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let is_set = text.lines().any(|line| line.starts_with(&name) && line.contains("-text"));
-    Some(if is_set {
-        Check::ok("git", format!(".gitattributes covers {name}"))
-    } else {
-        Check::warning(
+    let text = store::read(&directory.join(".gitattributes"), 1 << 20).unwrap_or_default();
+    if read_vault(&path).is_ok_and(|bytes| git::is_unsettled(&path, &bytes)) {
+        let error = CommandError::Unsettled { path };
+        return Some(Check { status: Status::Warning, ..Check::problem("git", &error) });
+    }
+    if !library::has_attributes(&text, &name) {
+        return Some(Check::warning(
             "git",
             format!(".gitattributes does not cover {name}: converted line endings break it"),
-            &format!("add the line `{name} -text merge=vault diff=vault`"),
-        )
+            &format!("add the line `{}`, or type `vault git install`", library::attributes_line(&name)),
+        ));
+    }
+    Some(match git::not_set_up(directory) {
+        Some(what) => Check::warning("git", what, "`vault git install` tells it, as does the next change of the vault"),
+        None => Check::ok("git", format!(".gitattributes covers {name}, and this clone can merge it")),
     })
 }
 
@@ -245,14 +270,15 @@ fn plaintext(cx: &Context) -> Option<Check> {
     let last = names.last()?.to_string_lossy();
     let listed = git::runner(directory)(&words)?;
     let listed = String::from_utf8_lossy(&listed);
-    let found = |tag: &str| listed.lines().find_map(|line| line.strip_prefix(tag));
-    Some(if let Some(name) = found("H ") {
+    let found = |tag: &str| listed.lines().filter_map(|line| line.strip_prefix(tag)).collect::<Vec<_>>();
+    let (has, would_take) = (found("H "), found("? "));
+    Some(if let Some(name) = has.first() {
         let hint =
             format!("`vault import {name}`, `git rm --cached {name}`, and rotate its values: history keeps them");
-        Check::warning("plaintext", format!("git has {name}, in the clear"), &hint)
-    } else if let Some(name) = found("? ") {
+        Check::warning("plaintext", format!("git has {}, in the clear", has.join(", ")), &hint)
+    } else if let Some(name) = would_take.first() {
         let hint = format!("`vault import {name}`, then delete it, or add it to .gitignore");
-        Check::warning("plaintext", format!("git would take {name} along, in the clear"), &hint)
+        Check::warning("plaintext", format!("git would take {} along, in the clear", would_take.join(", ")), &hint)
     } else {
         Check::ok("plaintext", format!("git ignores {last}"))
     })
@@ -272,7 +298,7 @@ fn clock(cx: &Context, vault: Option<&Vault>) -> Check {
     });
     match behind {
         Some(text) => Check::warning("clock", text, "set the clock of this machine, if it is that one"),
-        None => Check::ok("clock", cx.now().to_string()),
+        None => Check::ok("clock", local_time(cx.now())),
     }
 }
 

@@ -8,8 +8,9 @@ use super::set::{describe, recognise};
 use crate::cli::context::{Actor, Context, Opened};
 use crate::cli::editor::{self, Editor};
 use crate::cli::error::CommandError;
-use crate::cli::record::{Change, Edit, Use, name_overrides};
+use crate::cli::record::{Change, Edit, Use, all_sections, name_overrides};
 use crate::cli::sheet::{Edits, Problem, Rules, Sheet, annotate};
+use crate::cli::standing;
 use crate::cli::ui::Ui;
 
 /// Largest text that is taken back from an editor.
@@ -46,9 +47,11 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let desk = Desk::new(cx, ui, &profile)?;
     cx.keep_identity();
     let actor = cx.actor(ui, &opened)?;
+    // What would be refused in the end is refused before anybody types.
     if !opened.vault.team().writes(&actor.device, &profile) {
         return Err(vault::Error::NoWrite { device: actor.device.clone(), profile }.into());
     }
+    standing::check(&opened.path, &opened.vault, &all_sections(&opened.vault)?, &opened.memory.borrow())?;
     let heading = heading(&opened, &profile);
     let mut sheet = read_sheet(cx, ui, &opened, &actor, &profile)?;
     let mut text = sheet.text(&heading)?;

@@ -10,12 +10,13 @@ use crate::cli::ui::Ui;
 /// It goes to the top of the due list until it changes. A secret that was removed
 /// while exposed leaves the list with `--acknowledge`, once its value is revoked.
 #[derive(clap::Args, Debug)]
+#[command(group(clap::ArgGroup::new("what").args(["why", "acknowledge"]).required(true)))]
 pub(crate) struct Args {
     /// Name of the secret
     name: SecretName,
 
     /// What happened, for example `pasted in a chat`
-    #[arg(long, value_name = "TEXT", required_unless_present = "acknowledge")]
+    #[arg(long, value_name = "TEXT")]
     why: Option<Text>,
 
     /// To whom it became known
@@ -23,7 +24,7 @@ pub(crate) struct Args {
     to: Option<Text>,
 
     /// The value of this removed secret was revoked at its provider
-    #[arg(long, conflicts_with = "why")]
+    #[arg(long)]
     acknowledge: bool,
 
     /// Report what would change, and change nothing
@@ -32,8 +33,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
-    let opened = cx.open(ui)?;
     let (profile, name) = (cx.profile(), &args.name);
+    cx.attempt(if args.acknowledge { "acknowledge" } else { "expose" }, &profile, std::slice::from_ref(name));
+    let opened = cx.open(ui)?;
     let sections = cx.sections(ui, &opened, std::slice::from_ref(&profile))?;
     if args.acknowledge {
         if !sections[0].removed()?.contains_key(name) {

@@ -51,7 +51,9 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
             let earlier = secret.earlier.iter().map(|earlier| (earlier.version, &earlier.value));
             let all = earlier.chain([(secret.version, &secret.value)]);
             let pending = secret.pending.iter().map(|pending| (pending.version, &pending.value));
-            all.chain(pending).find(|(found, _)| *found == version).ok_or(CommandError::NoVersion(version))?
+            all.chain(pending)
+                .find(|(found, _)| *found == version)
+                .ok_or_else(|| vault::Error::NoVersion { name: args.name.clone(), version })?
         }
     };
     // Nothing is opened for a clipboard that is not there.

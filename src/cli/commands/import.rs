@@ -10,6 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::record::{Change, Edit, name_overrides};
+use crate::cli::time::{local_time, typed};
 use crate::cli::ui::Ui;
 use crate::cli::{git, input};
 
@@ -35,7 +36,7 @@ pub(crate) struct Args {
     format: Option<Format>,
 
     /// When the values were made
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = typed)]
     created: Option<Timestamp>,
 
     /// Rotate the values at this age
@@ -62,7 +63,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     cx.attempt("import", &profile, &[]);
     let opened = cx.open(ui)?;
     if let Some(created) = args.created.filter(|created| *created > cx.now()) {
-        return Err(CommandError::usage(format!("created in the future: {created}")));
+        return Err(CommandError::usage(format!("created in the future: {}", local_time(created))));
     }
     let from_input = args.file == Path::new("-");
     let text = if from_input {
@@ -166,7 +167,8 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
             ui.hint("rotate them at their providers; `vault list` shows where to begin");
         }
         Some(file) if end.is_err() => ui.hint(&format!(
-            "what was skipped is nowhere but in {}: see to those lines before you delete it",
+            "{} was skipped and is nowhere but in {}: see to that before you delete it",
+            if problems.len() == 1 { "1 line".to_owned() } else { format!("{} lines", problems.len()) },
             file.display()
         )),
         Some(file) => {

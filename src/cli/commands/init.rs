@@ -116,7 +116,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     }
     identity.say(ui);
     // Also outside a clone: line-ending conversion would break the signatures later.
-    if let Err(error) = git::attributes(&path) {
+    if let Err(error) = git::attributes(&path, false) {
         ui.warn(&format!("could not add the vault file to .gitattributes: {error}"));
     }
     git::install_where_missing(ui, &path);

@@ -38,7 +38,8 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     rows.sort_by(|a, b| rotation::by_urgency(&a.line, &b.line));
     let inherited = effective.sections().len() > 1;
     let days = Days::from(now, local_day);
-    let mut table = Table::new(&["NAME", "STATE", "AGE", "DUE", "LIFE", "PROVIDER", "SCOPE", "PROFILE"]);
+    let heading = &["NAME", "STATE", "AGE", "DUE", "LIFE", "PROVIDER", "SCOPE", "PROFILE"];
+    let mut table = Table::new(heading).first_out(&["PROFILE", "SCOPE", "PROVIDER", "LIFE", "AGE"]);
     for Row { line, provider, scope } in rows {
         let tone = tone(line.state);
         table.row(vec![

@@ -27,8 +27,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
     cx.check_names(std::iter::once(&args.new), &args.allow_names)?;
-    let opened = cx.open(ui)?;
     let profile = cx.profile();
+    cx.attempt("mv", &profile, std::slice::from_ref(&args.old));
+    let opened = cx.open(ui)?;
     let sections = cx.sections(ui, &opened, std::slice::from_ref(&profile))?;
     cx.check_own(&opened, &sections[0], &args.old)?;
     if sections[0].contains(&args.new) {

@@ -4,7 +4,7 @@ use vault::{Action, ProfileName};
 
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
-use crate::cli::policy::PolicyArgs;
+use crate::cli::policy::{PolicyArgs, warn_of_owner};
 use crate::cli::record::{Change, Edit};
 use crate::cli::table::{Cell, Table};
 use crate::cli::ui::{Tone, Ui};
@@ -190,6 +190,7 @@ fn set_policy(
     if policy.apply(&before)?.is_none() {
         return Ok(false);
     }
+    warn_of_owner(ui, &opened.vault, policy.owner());
     let change = Change::of("profile-set", name, &[]).only_tried(dry_run);
     let outcome = cx.change(ui, &opened, &change, |tx, signer, _| {
         let (section, _) = tx.profile(name, signer)?;

@@ -55,7 +55,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         ));
     }
     let text = match &args.code_file {
-        Some(path) if path.as_os_str() == "-" => input::standard_input(ui, false)?,
+        Some(path) if path.as_os_str() == "-" => input::line_from_standard_input()?,
         Some(path) => input::value_file(path)?,
         None => ui.hidden("Recovery code").map_err(CommandError::terminal)?.ok_or(CommandError::NoPassphrase)?,
     };

@@ -28,8 +28,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), CommandError> {
-    let opened = cx.open(ui)?;
     let (profile, name) = (cx.profile(), &args.name);
+    cx.attempt("restore", &profile, std::slice::from_ref(name));
+    let opened = cx.open(ui)?;
     let sections = cx.sections(ui, &opened, std::slice::from_ref(&profile))?;
     cx.check_own(&opened, &sections[0], name)?;
     let mut change = Change::of("restore", &profile, std::slice::from_ref(name)).only_tried(args.dry_run);

@@ -1,7 +1,7 @@
 use vault::clock::{Span, Timestamp};
 use vault::rotation::rotator::Values;
 use vault::secret_value::SecretValue;
-use vault::{SecretName, Stage, provider, store};
+use vault::{Earlier, SecretName, Stage, provider, store};
 
 use crate::cli::args::Unshown;
 use crate::cli::context::{Context, Opened};
@@ -73,9 +73,10 @@ pub(crate) struct Args {
     #[arg(long, requires = "run", conflicts_with_all = ["source", "generate", "verify", "revoked"])]
     revoke: bool,
 
-    /// Record that the replaced value was revoked by hand
-    #[arg(long, conflicts_with_all = ["source", "generate", "verify", "run"])]
-    revoked: bool,
+    /// Record that the replaced value was revoked by hand; VERSION says which, where several wait
+    #[arg(long, value_name = "VERSION,…", num_args = 0.., require_equals = true, value_delimiter = ',',
+          conflicts_with_all = ["source", "generate", "verify", "run"])]
+    revoked: Option<Vec<u64>>,
 
     /// Report what would be done, and change nothing
     #[arg(long, short = 'n')]
@@ -114,8 +115,8 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     store::create_private_dir_all(&lock_directory)?;
     let _lock = store::Lock::acquire(&lock_directory, cx.globals.lock_timeout())?;
     drop(opened);
-    if args.revoked {
-        return revoked(ui, &stages);
+    if let Some(chosen) = &args.revoked {
+        return revoked(ui, args, &stages, chosen);
     }
     if args.abort {
         stages.abort(ui)?;
@@ -203,18 +204,16 @@ fn check_begin(args: &Args, stages: &Stages<'_>, members: &Members) -> Result<()
 /// What a rotation would be refused for before anything is run or written.
 fn try_it(ui: &mut Ui, args: &Args, stages: &Stages<'_>) -> Result<(), CommandError> {
     let (opened, members) = stages.read(ui)?;
-    let replaced = |waits: bool| {
-        let earlier = members.values().flat_map(|secret| &secret.earlier);
-        earlier.filter(|earlier| earlier.stage == Stage::Previous).any(|earlier| !waits || earlier.waits())
-    };
     if args.resume {
         pending_versions(&members)?;
     } else if args.abort {
         if members.values().all(|secret| secret.pending.is_none()) {
             return Err(vault::Error::NoPending(args.name.clone()).into());
         }
-    } else if args.revoke || args.revoked {
-        if !replaced(args.revoke) {
+    } else if let Some(chosen) = &args.revoked {
+        to_record(args, &members, chosen)?;
+    } else if args.revoke {
+        if members.values().all(|secret| secret.to_revoke().next().is_none()) {
             return Err(CommandError::NothingToRevoke(args.name.clone()));
         }
     } else {
@@ -257,7 +256,7 @@ fn ask(ui: &mut Ui, args: &Args, members: &Members) -> Result<Values, CommandErr
     let mut values = Values::new();
     for (name, secret) in members {
         let value = match &args.source {
-            Some(_) => input::standard_input(ui, false)?,
+            Some(_) => input::line_from_standard_input()?,
             None => {
                 say_where(ui, name, secret);
                 let sure = |value: &SecretValue| {
@@ -299,29 +298,50 @@ fn revoke(ui: &mut Ui, args: &Args, stages: &Stages<'_>, late_at: Option<Timesta
     }
 }
 
-/// Records all that waits as revoked; where nothing waits, all that was ever replaced.
-fn revoked(ui: &mut Ui, stages: &Stages<'_>) -> Result<(), CommandError> {
+fn revoked(ui: &mut Ui, args: &Args, stages: &Stages<'_>, chosen: &[u64]) -> Result<(), CommandError> {
     let (opened, members) = stages.read(ui)?;
+    let versions = to_record(args, &members, chosen)?;
+    stages.mark_revoked(ui, &opened, &versions)?;
+    let each = versions.iter().map(|(name, version)| format!("version {version} of {name}"));
+    let is = if versions.len() == 1 { "is" } else { "are" };
+    ui.note(&format!("recorded: {} {is} revoked", each.collect::<Vec<_>>().join(", ")));
+    Ok(())
+}
+
+/// The versions that are to be recorded as revoked: those chosen, with what was replaced in
+/// the same write; or what waits; or where nothing waits all that was ever replaced. Of several
+/// that wait one may still be in use: nobody is taken to mean all.
+fn to_record(args: &Args, members: &Members, chosen: &[u64]) -> Result<Vec<(SecretName, u64)>, CommandError> {
+    let own = members.get(&args.name).map(|secret| secret.earlier.as_slice()).unwrap_or_default();
+    let find = |version: &u64| own.iter().find(|earlier| earlier.version == *version);
+    if let Some(&version) = chosen.iter().find(|version| find(version).is_none()) {
+        return Err(vault::Error::NoVersion { name: args.name.clone(), version }.into());
+    }
+    let steps: Vec<Timestamp> = chosen.iter().filter_map(find).map(|earlier| earlier.retired_at).collect();
+    let several = members.iter().find(|(_, secret)| secret.to_revoke().nth(1).is_some());
+    if let (true, Some((name, secret))) = (chosen.is_empty(), several) {
+        let versions = secret.to_revoke().map(|earlier| earlier.version).collect();
+        return Err(CommandError::SeveralToRevoke { name: name.clone(), versions });
+    }
     let waits = members.values().any(|secret| secret.to_revoke().next().is_some());
     let mut versions = Vec::new();
-    for (name, secret) in &members {
+    for (name, secret) in members {
+        let is_meant = |earlier: &&Earlier| match chosen {
+            [] => !waits || earlier.waits(),
+            chosen if *name == args.name => chosen.contains(&earlier.version),
+            _ => steps.contains(&earlier.retired_at),
+        };
         let replaced = secret.earlier.iter().filter(|earlier| earlier.stage == Stage::Previous);
-        let chosen = replaced.filter(|earlier| !waits || earlier.waits());
-        versions.extend(chosen.map(|earlier| (name.clone(), earlier.version)));
+        versions.extend(replaced.filter(is_meant).map(|earlier| (name.clone(), earlier.version)));
     }
-    if versions.is_empty() {
-        return Err(CommandError::NothingToRevoke(stages.names[0].clone()));
-    }
-    stages.mark_revoked(ui, &opened, &versions)?;
-    ui.note(&format!("recorded: the replaced value of {} is revoked", list(stages)));
-    Ok(())
+    if versions.is_empty() { Err(CommandError::NothingToRevoke(args.name.clone())) } else { Ok(versions) }
 }
 
 fn say_plan(ui: &mut Ui, args: &Args, stages: &Stages<'_>) {
     let what = match args {
         Args { abort: true, .. } => "give the pending value up of",
         Args { revoke: true, .. } => "have the rotator revoke the replaced value of",
-        Args { revoked: true, .. } => "record as revoked the replaced value of",
+        Args { revoked: Some(_), .. } => "record as revoked the replaced value of",
         Args { resume: true, .. } => "verify and promote the pending value of",
         _ => "rotate",
     };

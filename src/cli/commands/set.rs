@@ -8,8 +8,9 @@ use crate::cli::args::{Given, Metadata, Unshown};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::input;
+use crate::cli::policy::warn_of_owner;
 use crate::cli::record::{Change, Edit, name_overrides};
-use crate::cli::time::local_day;
+use crate::cli::time::{local_day, local_time};
 use crate::cli::ui::Ui;
 
 /// Store a value, or change what is known about it
@@ -66,8 +67,9 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let metadata = Fields::read(&args.metadata)?;
     let value = value(ui, args, &metadata, exists)?;
     if let Some(created) = args.metadata.created.filter(|created| *created > cx.now()) {
-        return Err(CommandError::usage(format!("created in the future: {created}")));
+        return Err(CommandError::usage(format!("created in the future: {}", local_time(created))));
     }
+    warn_of_owner(ui, &opened.vault, args.metadata.owner.as_deref());
     let action = if value.is_some() { "set" } else { "metadata" };
     let mut change = Change::of(action, &profile, std::slice::from_ref(&args.name)).only_tried(args.dry_run);
     change.overrides = name_overrides(std::iter::once(args.name.as_str()));
@@ -249,6 +251,9 @@ impl<'a> Fields<'a> {
                 Some(Some(name))
             }
         };
+        if args.warn_at.len() > 1 && args.warn_at.iter().any(|Given(span)| span.is_none()) {
+            return Err(CommandError::usage("--warn-at: one of the durations is empty".to_owned()));
+        }
         let any = !texts.is_empty()
             || !lists.is_empty()
             || provider.is_some()

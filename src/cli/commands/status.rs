@@ -72,7 +72,11 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let place = Place::of(&path)?;
     let claimed = Vault::claimed_id(&bytes).map(|id| id.to_string());
     let known = Places::load(cx.directories())?.known(&place);
-    report.trusted = matches!((&known, &claimed), (Known::Id(known), Some(claimed)) if known == claimed);
+    report.trusted = match (&known, &claimed) {
+        (Known::Id(known), Some(claimed)) => known == claimed,
+        (Known::Unknown, Some(claimed)) => cx.is_asked_for(claimed),
+        _ => false,
+    };
     report.vault = Some(path.display().to_string());
     // What is not trusted is read, and nothing about it is remembered.
     let (opened, vault);
@@ -89,13 +93,23 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     report.profiles = team.profiles().keys().map(ToString::to_string).collect();
     let search = unlock::with_request(cx, Some(seen), |request| identity::explain(request, ui.can_ask()));
     let is_there = search.found.is_some();
-    let device = search.found.and_then(|(recipient, _)| team.device_of(&recipient));
+    let device = search.found.as_ref().and_then(|(recipient, _)| team.device_of(recipient));
+    let former = search.found.as_ref().and_then(|(recipient, _)| team.former_device_of(recipient));
     report.member = device.as_ref().and_then(|device| team.devices().get(device)).map(|found| found.member.to_string());
     report.device = device.map(|device| device.to_string());
     if args.json {
         ui.json(&report);
     } else {
-        show(ui, &report, &known, is_there, cx.now());
+        let who = match (&report.device, &report.member, former) {
+            (Some(device), Some(member), _) => format!("{device}, of {member}"),
+            (Some(device), None, _) => device.clone(),
+            (None, _, Some(former)) => {
+                ui.paint(Tone::Attention, &format!("{former}, which was removed: `vault join` says how to come back"))
+            }
+            _ if is_there => ui.paint(Tone::Attention, "in no device of this vault: `vault join`"),
+            _ => ui.paint(Tone::Attention, "none can be used: `vault identity where`"),
+        };
+        show(ui, &report, &known, &who, cx.now());
     }
     Ok(())
 }
@@ -144,7 +158,7 @@ fn look(cx: &Context, ui: &mut Ui, opened: &Opened, report: &mut Report) -> Resu
     Ok(())
 }
 
-fn show(ui: &mut Ui, report: &Report, known: &Known, identity: bool, now: Timestamp) {
+fn show(ui: &mut Ui, report: &Report, known: &Known, who: &str, now: Timestamp) {
     let path = report.vault.as_deref().unwrap_or_default();
     let trust = match (report.trusted, known) {
         (true, _) => String::new(),
@@ -160,13 +174,7 @@ fn show(ui: &mut Ui, report: &Report, known: &Known, identity: bool, now: Timest
     };
     let others = if others.is_empty() { String::new() } else { format!("; also {}", others.join(", ")) };
     line(ui, "profile", &format!("{}{secrets}{others}", report.profile));
-    let who = match (&report.device, &report.member) {
-        (Some(device), Some(member)) => format!("{device}, of {member}"),
-        (Some(device), None) => device.clone(),
-        _ if identity => ui.paint(Tone::Attention, "in no device of this vault: `vault join`"),
-        _ => ui.paint(Tone::Attention, "none can be used: `vault identity where`"),
-    };
-    line(ui, "identity", &who);
+    line(ui, "identity", who);
     let due =
         if report.trusted { due_text(ui, &report.due) } else { "not looked at before the vault is trusted".to_owned() };
     line(ui, "due", &due);
@@ -201,11 +209,7 @@ fn due_text(ui: &Ui, due: &[Due]) -> String {
 fn used_text(used: &LastUse, now: Timestamp) -> String {
     let command = used.command.as_ref().map_or_else(String::new, |command| format!(" {command}"));
     let by = used.device.as_ref().map_or_else(String::new, |device| format!(", on {device}"));
-    let ago = match super::audit::ago(now.since(used.at)) {
-        ago if ago == "just now" => ago,
-        ago => format!("{ago} ago"),
-    };
-    format!("{}{command}, {ago}{by}", used.action)
+    format!("{}{command}, {}{by}", used.action, super::audit::ago(now.since(used.at)))
 }
 
 fn line(ui: &mut Ui, label: &str, text: &str) {

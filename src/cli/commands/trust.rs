@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use vault::audit::{Event, Outcome};
 use vault::config::{Known, Place, Places};
 use vault::{Memory, Section, Vault};
@@ -26,20 +28,25 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let vault = Vault::read(read_vault(&path)?, &[])?;
     let id = vault.id();
     let text = id.to_string();
+    let known = Places::load(cx.directories())?.known(&place);
     if args.dry_run {
+        if let Some(doubt) = doubt(&known, &text, &path)? {
+            ui.warn(&doubt.to_string());
+        }
         describe(ui, &vault, &path);
+        let memory = Memory::load(&cx.directories().vault_state(&text), id).map_err(vault::Error::from)?;
+        let sections = all_sections(&vault)?;
+        let standing = memory.compare(&vault, &sections.iter().collect::<Vec<_>>()).map_err(vault::Error::from)?;
+        standing.warnings.iter().for_each(|warning| ui.warn(&warning.to_string()));
         return Ok(());
     }
-    match Places::load(cx.directories())?.known(&place) {
+    match known {
         // Known by its path, it may be a clone now, or the other way round.
         Known::Id(known) if known == text => cx.trust(&place, &vault)?,
         Known::Unknown => confirm_place(cx, ui, &place, &vault, &path)?,
-        Known::Id(known) => {
-            let known = known.parse().map_err(|_| CommandError::damaged_places())?;
-            replace_id(cx, ui, &place, &vault, &path, CommandError::OtherVault { path: path.clone(), known })?;
-        }
-        Known::Conflict { .. } => {
-            replace_id(cx, ui, &place, &vault, &path, CommandError::ConflictingPlaces { path: path.clone() })?;
+        known => {
+            let doubt = doubt(&known, &text, &path)?.ok_or(CommandError::Internal("nothing speaks against it"))?;
+            replace_id(cx, ui, &place, &vault, &path, doubt)?;
         }
     }
     cx.known.set(Some(id));
@@ -75,13 +82,20 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     Ok(())
 }
 
-fn confirm_place(
-    cx: &Context,
-    ui: &mut Ui,
-    place: &Place,
-    vault: &Vault,
-    path: &std::path::Path,
-) -> Result<(), CommandError> {
+/// What speaks against this vault at a place.
+fn doubt(known: &Known, id: &str, path: &Path) -> Result<Option<CommandError>, CommandError> {
+    Ok(match known {
+        Known::Id(known) if known == id => None,
+        Known::Id(known) => {
+            let known = known.parse().map_err(|_| CommandError::damaged_places())?;
+            Some(CommandError::OtherVault { path: path.to_path_buf(), known })
+        }
+        Known::Unknown => None,
+        Known::Conflict { .. } => Some(CommandError::ConflictingPlaces { path: path.to_path_buf() }),
+    })
+}
+
+fn confirm_place(cx: &Context, ui: &mut Ui, place: &Place, vault: &Vault, path: &Path) -> Result<(), CommandError> {
     let id = vault.id();
     describe(ui, vault, path);
     let confirmed = match cx.variables.vault_id()? {
@@ -103,7 +117,7 @@ fn replace_id(
     ui: &mut Ui,
     place: &Place,
     vault: &Vault,
-    path: &std::path::Path,
+    path: &Path,
     refusal: CommandError,
 ) -> Result<(), CommandError> {
     if !ui.can_ask() {
@@ -121,7 +135,7 @@ fn replace_id(
     Ok(Places::replace_id(cx.directories(), place, &id.to_string())?)
 }
 
-fn describe(ui: &mut Ui, vault: &Vault, path: &std::path::Path) {
+fn describe(ui: &mut Ui, vault: &Vault, path: &Path) {
     let id = vault.id();
     let (members, profiles) = (vault.team().members(), vault.team().profiles());
     let join = |names: Vec<&str>| names.join(", ");

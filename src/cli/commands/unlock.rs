@@ -12,6 +12,7 @@ use vault::{ProfileName, identity, store};
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::program::command;
+use crate::cli::time::local_time;
 use crate::cli::ui::Ui;
 use crate::cli::unlock;
 
@@ -64,7 +65,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
             return Err(identity::Error::from(AgentError::NotHeld).into());
         }
     }
-    let until = cx.now().plus(span);
+    let until = local_time(cx.now().plus(span));
     match names {
         None => ui.note(&format!("unlocked until {until}; `vault lock` ends it")),
         Some(names) => ui.note(&format!("unlocked until {until} for {}; `vault lock` ends it", names.join(", "))),

@@ -32,6 +32,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let known = Places::load(cx.directories())?.known(&place);
     let trusted = match (&known, &claimed) {
         (Known::Id(id), Some(claimed)) => *id == claimed.to_string(),
+        (Known::Unknown, Some(claimed)) => cx.is_asked_for(&claimed.to_string()),
         _ => false,
     };
     let (word, why) = match found_by {
@@ -53,6 +54,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         return Ok(());
     }
     let trust = match (trusted, &known) {
+        (true, Known::Unknown) => "named by VLT_VAULT_ID",
         (true, _) => "trusted here",
         (false, Known::Unknown) => "not yet trusted here",
         (false, _) => "another vault than before",

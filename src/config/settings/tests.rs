@@ -65,6 +65,9 @@ fn what_is_wrong_is_named_by_line_and_never_shown() {
         ("audit_dir = \"hunter2/relative\"", "line 1: audit_dir must be"),
         ("identity = \"file:relative\"", "line 1: identity must be"),
         ("notify = \"\"", "line 1: notify must be"),
+        ("notify = \"hunter2\"", "line 1: notify must be stderr, desktop or command:"),
+        ("notify = \"command: \"", "line 1: notify must be"),
+        ("agent_for = \"31d\"", "line 1: agent_for must be a duration such as 8h, at most 30d"),
         ("\nrollback = hunter2", "line 2: not valid TOML"),
         ("rollback = \"warn\"\nrollback = \"warn\"\n", "line 2: not valid TOML"),
     ] {

@@ -22,7 +22,7 @@ pub use client::{Agent, Session};
 pub use serve::serve;
 
 /// Longest time an identity is held, in seconds: 30 days.
-pub const MAX_SECONDS: u64 = 30 * 86_400;
+pub const MAX_SECONDS: u64 = crate::config::MAX_AGENT_FOR;
 /// Most profiles that one unlocking can be limited to.
 pub const MAX_PROFILES: usize = 64;
 /// The name of the socket in its directory.

@@ -1,5 +1,7 @@
-use vault::audit::Log;
+use vault::DeviceName;
+use vault::audit::{Finding, Log};
 
+use super::verify;
 use crate::cli::anchors;
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
@@ -40,8 +42,15 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Re
         Some(known) => log.anchored(known),
         None => log,
     };
-    let Some(found) = log.tampering()? else {
-        return Err(CommandError::LogIsWhole);
+    // What a use does not look at, a verification finds.
+    let (found, wrong) = match log.tampering()? {
+        Some(found) => (found.to_string(), None),
+        None => {
+            let Finding { kind, sequence, detail, .. } =
+                wrong(cx, opened, device.as_ref())?.ok_or(CommandError::LogIsWhole)?;
+            let record = sequence.map_or_else(String::new, |sequence| format!(" record {sequence}"));
+            (format!("{kind}{record}: {detail}"), Some(kind))
+        }
     };
     ui.note(&format!("what was found: {found}"));
     if args.dry_run {
@@ -63,7 +72,14 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Re
     let member = member.map(|device| device.member.to_string());
     let identity = actor.as_ref().map(|actor| &*actor.identity);
     let mut trail = cx.trail(&opened.vault.id(), device.as_ref(), member, identity)?.anchored(known);
-    let head = trail.begin_again(reason, cx.now())?;
+    let head = trail.begin_again(reason, wrong, cx.now())?;
     ui.note(&format!("a new log was begun at {head}; the old one is kept"));
     Ok(())
+}
+
+/// What a verification finds wrong with the log that this device goes on with.
+fn wrong(cx: &Context, opened: &Opened, device: Option<&DeviceName>) -> Result<Option<Finding>, CommandError> {
+    let (name, anchors) = (device.map(ToString::to_string), verify::anchors(opened)?);
+    let report = verify::one(cx, opened, (name.as_ref(), &anchors), &[], false, &mut |_| {})?;
+    Ok(verify::first_wrong(&report).cloned())
 }

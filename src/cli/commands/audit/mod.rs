@@ -14,8 +14,9 @@ use crate::cli::ui::Ui;
 
 /// Show who used what and when, and check that the record is whole
 ///
-/// Every use of a value, every change and every refusal is on record. A log that
-/// was changed from outside is noticed at the next use, and by `vault audit verify`.
+/// Every use of a value, every change and every refusal is on record. A log that was
+/// cut or removed, or whose end was changed, is noticed at the next use; any other
+/// change by `vault audit verify`.
 #[derive(clap::Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use vault::audit::{self, Entry, Filter, Follow, Outcome};
-use vault::clock::{Span, Timestamp};
+use vault::clock::{self, Span, Timestamp};
 use vault::{DeviceName, MemberName};
 
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
+use crate::cli::time::{typed, typed_end};
 use crate::cli::ui::Ui;
 use crate::cli::uses::{Readable, records_in};
 
@@ -17,7 +18,7 @@ pub(super) struct Selection {
     #[arg(long, value_name = "WHEN", help_heading = "Which records")]
     pub(super) since: Option<String>,
 
-    /// Up to this time
+    /// Up to this time; of a day, up to its end
     #[arg(long, value_name = "WHEN", help_heading = "Which records")]
     until: Option<String>,
 
@@ -58,8 +59,8 @@ enum OutcomeArg {
 impl Selection {
     pub(super) fn filter(&self, now: Timestamp) -> Result<Filter, CommandError> {
         Ok(Filter {
-            since: self.since.as_deref().map(|text| when("--since", text, now)).transpose()?,
-            until: self.until.as_deref().map(|text| when("--until", text, now)).transpose()?,
+            since: self.since.as_deref().map(|text| when("--since", text, now, typed)).transpose()?,
+            until: self.until.as_deref().map(|text| when("--until", text, now, typed_end)).transpose()?,
             secret: self.secret.clone(),
             member: self.member.as_ref().map(ToString::to_string),
             device: self.device.as_ref().map(ToString::to_string),
@@ -129,7 +130,12 @@ pub(super) fn warn_unreadable(ui: &mut Ui, lines: u64) {
     }
 }
 
-fn when(option: &str, text: &str, now: Timestamp) -> Result<Timestamp, CommandError> {
-    let date = || Timestamp::parse(text).map_err(|error| format!("{option}: {error}, or a duration such as 7d"));
+fn when(
+    option: &str,
+    text: &str,
+    now: Timestamp,
+    date: impl Fn(&str) -> Result<Timestamp, clock::Error>,
+) -> Result<Timestamp, CommandError> {
+    let date = || date(text).map_err(|error| format!("{option}: {error}, or a duration such as 7d"));
     Span::parse(text).map(|ago| now.minus(ago)).or_else(|_| date()).map_err(CommandError::usage)
 }

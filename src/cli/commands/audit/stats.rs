@@ -6,6 +6,7 @@ use vault::clock::{Span, Timestamp};
 
 use super::ago;
 use super::select::Selection;
+use super::verify::plural;
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::table::{Cell, Table};
@@ -17,7 +18,7 @@ const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// Count uses: by secret, by hour, never, for the first time
 ///
-/// A use is an `exec`, `get` or `export` that gave values out. The rules behind
+/// A use is an `exec`, `get`, `edit` or `export` that gave values out. The rules behind
 /// each list are in docs/audit.md. Secrets of all profiles are looked at, and
 /// the logs that are on this machine: what happened elsewhere is not known here.
 #[derive(clap::Args, Debug)]
@@ -82,8 +83,9 @@ fn print(cx: &Context, ui: &mut Ui, args: &Args, stats: &Stats, known: &BTreeMap
         return;
     };
     let uses: u64 = stats.hours.iter().flatten().sum();
-    let (secrets, records, refused) = (stats.secrets.len(), stats.records, stats.refused);
-    ui.line(&format!("{uses} uses of {secrets} secrets in {records} records; {refused} refused or failed"));
+    let secrets = plural(stats.secrets.len() as u64, "secret");
+    let (uses, records, refused) = (plural(uses, "use"), plural(stats.records, "record"), stats.refused);
+    ui.line(&format!("{uses} of {secrets} in {records}; {refused} refused or failed"));
     ui.line(&format!("since {} ({})", local_time(since), ago(now.since(since))));
     if !stats.secrets.is_empty() {
         ui.line("");

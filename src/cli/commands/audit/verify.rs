@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use vault::audit::{self, Anchor, Checkpoint, Expect, Severity};
+use vault::audit::{self, Anchor, Checkpoint, Expect, Finding, Report, Severity};
 use vault::store;
 
 use super::select::directories;
@@ -59,14 +59,13 @@ struct FindingJson {
 }
 
 pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Result<(), CommandError> {
-    let (vault, team) = (&opened.vault, opened.vault.team());
     let mut total = Verified { ok: true, records: 0, epochs: 0, anchors: 0, findings: Vec::new() };
     let mut anchors = anchors(opened)?;
     for against in &args.against {
         anchors.extend(anchors_from(opened, against, &mut total)?);
     }
     let archives = if args.log.is_empty() { Vec::new() } else { directories(cx, opened, &args.log)? };
-    let own_directory = cx.audit_place(&vault.id(), None).directory;
+    let own_directory = cx.audit_place(&opened.vault.id(), None).directory;
     let (mut devices, mut bytes): (Vec<Option<String>>, u64) = (Vec::new(), 0);
     for directory in std::iter::once(&own_directory).chain(&archives) {
         let logs = audit::logs_in(directory)?;
@@ -78,38 +77,29 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Re
     devices.sort_unstable();
     devices.dedup();
     let mut progress = Progress::new(bytes);
+    let own = opened.memory.borrow().device().map(ToString::to_string);
+    let (mut can_begin, mut found, notes) = (false, Vec::new(), std::mem::take(&mut total.findings));
     for device in devices {
-        let name = device.as_ref().and_then(|name| name.parse::<vault::DeviceName>().ok());
-        let keys: Vec<_> = name
-            .as_ref()
-            .and_then(|name| team.devices().get(name))
-            .and_then(|device| device.signing_key)
-            .into_iter()
-            .collect();
-        let anchors: Vec<Anchor> =
-            anchors.iter().filter(|(by, _)| *by == device).map(|(_, anchor)| anchor.clone()).collect();
-        let expect = Expect { vault: vault.id(), device: device.as_deref(), signing_keys: &keys, anchors: &anchors };
-        let own = opened.memory.borrow().device() == name.as_ref();
-        let place = cx.audit_place(&vault.id(), name.as_ref());
         let mut watch = |bytes| progress.show(ui, bytes);
-        let report = audit::verify_with(&place, &archives, &expect, own, args.deep, &mut watch);
+        let report = one(cx, opened, (device.as_ref(), &anchors), &archives, args.deep, &mut watch);
         let report = report.inspect_err(|_| progress.end(ui))?;
         total.ok &= report.is_ok();
+        can_begin |= device == own && first_wrong(&report).is_some();
         total.records += report.records;
         total.epochs += report.epochs;
         total.anchors += report.anchored.len();
-        total.findings.extend(report.findings.into_iter().map(|finding| FindingJson {
-            kind: finding.kind.to_string(),
-            device: finding.device,
-            sequence: finding.sequence,
-            detail: format!(
-                "{}{}",
-                if finding.kind.severity() == Severity::Note { "note: " } else { "" },
-                finding.detail
-            ),
-        }));
+        found.extend(report.findings);
     }
     progress.end(ui);
+    // What is wrong comes first.
+    found.sort_by_key(|finding| finding.kind.severity() == Severity::Note);
+    total.findings.extend(found.into_iter().map(|finding| FindingJson {
+        kind: finding.kind.to_string(),
+        device: finding.device,
+        sequence: finding.sequence,
+        detail: format!("{}{}", if finding.kind.severity() == Severity::Note { "note: " } else { "" }, finding.detail),
+    }));
+    total.findings.extend(notes);
     if args.json {
         ui.json(&total);
     } else {
@@ -128,15 +118,44 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Re
             plural(total.anchors as u64, "anchor")
         ));
     }
+    if can_begin {
+        ui.hint("find out what happened; `vault audit begin --reason TEXT` then begins a new log, and keeps this one");
+    }
     if total.ok { Ok(()) } else { Err(CommandError::Said(Exit::Found)) }
 }
 
-fn plural(count: u64, noun: &str) -> String {
+/// What is wrong with the log that goes on, and is a reason to begin another.
+pub(super) fn first_wrong(report: &Report) -> Option<&Finding> {
+    report.findings.iter().find(|finding| !finding.in_earlier && finding.kind.severity() == Severity::Failure)
+}
+
+/// Verifies the log of one device.
+pub(super) fn one(
+    cx: &Context,
+    opened: &Opened,
+    (device, anchors): (Option<&String>, &[(Option<String>, Anchor)]),
+    archives: &[PathBuf],
+    deep: bool,
+    watch: &mut dyn FnMut(u64),
+) -> Result<Report, audit::Error> {
+    let vault = &opened.vault;
+    let name = device.and_then(|name| name.parse::<vault::DeviceName>().ok());
+    let known = name.as_ref().and_then(|name| vault.team().devices().get(name));
+    let keys: Vec<_> = known.and_then(|device| device.signing_key).into_iter().collect();
+    let its = anchors.iter().filter(|(by, _)| by.as_ref() == device);
+    let anchors: Vec<Anchor> = its.map(|(_, anchor)| anchor.clone()).collect();
+    let device = device.map(String::as_str);
+    let expect = Expect { vault: vault.id(), device, signing_keys: &keys, anchors: &anchors };
+    let own = opened.memory.borrow().device() == name.as_ref();
+    audit::verify_with(&cx.audit_place(&vault.id(), name.as_ref()), archives, &expect, own, deep, watch)
+}
+
+pub(super) fn plural(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// The audit heads that profile signatures hold: the device, and its anchor.
-fn anchors(opened: &Opened) -> Result<Vec<(Option<String>, Anchor)>, CommandError> {
+pub(super) fn anchors(opened: &Opened) -> Result<Vec<(Option<String>, Anchor)>, CommandError> {
     let mut anchors = Vec::new();
     for profile in opened.vault.team().profiles().keys() {
         let section = opened.vault.section(profile)?;

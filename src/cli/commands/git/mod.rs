@@ -61,14 +61,15 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
 
 fn install(cx: &Context, ui: &mut Ui, dry_run: bool) -> Result<(), CommandError> {
     let (path, _) = cx.vault_path()?;
-    if dry_run {
-        ui.note("would set merge.vault and diff.vault in this clone, and add the vault file to .gitattributes");
-        return Ok(());
-    }
-    let installed = git::install(&path)?;
-    git::report(ui, &installed);
+    let installed = git::install(&path, dry_run)?;
     if !installed.settings && !installed.attributes {
         ui.note("git: this clone knows already how to merge vault files");
+    } else if dry_run {
+        let settings = installed.settings.then_some("set merge.vault and diff.vault in this clone");
+        let attributes = installed.attributes.then_some("add the vault file to .gitattributes");
+        ui.note(&format!("would {}", [settings, attributes].into_iter().flatten().collect::<Vec<_>>().join(" and ")));
+    } else {
+        git::report(ui, &installed);
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::cli::context::{Context, read_vault};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::git;
-use crate::cli::ui::Ui;
+use crate::cli::ui::{Ui, typed};
 
 /// Make a file that does not verify again, from the commits that do
 ///
@@ -29,7 +29,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let name = path.file_name().unwrap_or_default().to_owned();
     let sources = match unmerged(&run, &name)? {
         Some(sources) if there != sources.ours && there != sources.theirs && accepts(&there) => {
-            ui.note(&format!("{} verifies as it is; next: git add {}", shown(&path), shown(&path)));
+            ui.note(&format!("{} verifies as it is; next: git add {}", shown(&path), typed(&path)));
             return Ok(());
         }
         Some(sources) => sources,

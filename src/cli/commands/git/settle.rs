@@ -15,7 +15,7 @@ use super::conflicts::item_name;
 use crate::cli::context::{Actor, Context, Opened, read_vault};
 use crate::cli::error::CommandError;
 use crate::cli::git;
-use crate::cli::ui::Ui;
+use crate::cli::ui::{Ui, typed};
 
 /// Where a merge stopped.
 pub(super) struct Stopped {
@@ -194,7 +194,7 @@ impl Stopped {
 
     /// What to do next with git.
     pub(super) fn next(&self, ui: &mut Ui) {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let name = typed(&self.path);
         match self.sources.origin {
             Origin::Index => ui
                 .note(&format!("next: git add {name}, and go on with git (merge, rebase or cherry-pick `--continue`)")),

@@ -82,6 +82,11 @@ pub(crate) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
     if args.dry_run {
         let how = if is_admin { "would put" } else { "would ask an admin to put" };
         ui.note(&format!("{how} {device} in the place of {}, with new keys for what it could read", actor.device));
+        if is_admin && team.recovery().is_some() {
+            let seen = args.recovery_file.is_some() || ui.can_ask();
+            let new = if seen { "a new one would be made" } else { "without `--recovery-file` there would be none" };
+            ui.note(&format!("the recovery code would be void, and {new}"));
+        }
         return Ok(());
     }
     let is_sealed = args.passphrase || matches!(current, Some(IdentityFile::Sealed(_)));
@@ -164,6 +169,8 @@ fn rotate(
         ui.warn(
             "the recovery code is void with the old device, and there is none now; make one with `vault recovery new`",
         );
+    } else if args.recovery_file.is_some() {
+        ui.note("there was no recovery code to replace, and none was written; `vault recovery new` makes one");
     }
     Ok(report)
 }
@@ -206,6 +213,12 @@ fn make(cx: &Context, ui: &mut Ui, path: &Path, is_sealed: bool) -> Result<Ident
         store::create_private_dir_all(directory)?;
     }
     let passphrase = if is_sealed { Some(enroll::new_passphrase(cx, ui)?) } else { None };
+    if is_sealed && identity::can_be_had(&cx.variables, false) {
+        ui.warn(
+            "the new identity has the passphrase that the environment gave for the old one; \
+             on a terminal, without VLT_PASSPHRASE_FILE and VLT_PASSPHRASE_FD, another one is asked for",
+        );
+    }
     match &passphrase {
         Some(passphrase) => identity::write_sealed(path, &key, passphrase)?,
         None => identity::write_plain(path, &key, cx.now())?,

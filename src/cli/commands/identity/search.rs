@@ -42,7 +42,7 @@ pub(crate) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
         ui.json(&steps);
         return Ok(());
     }
-    let mut table = Table::new(&["SOURCE", "WHERE", "OUTCOME"]);
+    let mut table = Table::new(&["SOURCE", "WHERE", "OUTCOME"]).first_out(&["WHERE"]);
     for step in steps {
         let tone = if step.outcome == "used" { Tone::Good } else { Tone::Plain };
         table.row(vec![

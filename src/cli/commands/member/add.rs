@@ -33,12 +33,13 @@ pub(crate) struct ApproveArgs {
 /// VLT_IDENTITY and VLT_VAULT_ID. A recipient of its own can read and not write.
 /// With `--device` and the name of a member, another device of theirs.
 #[derive(clap::Args, Debug)]
+#[command(group(clap::ArgGroup::new("key").args(["new_identity", "recipient"]).required(true)))]
 pub(crate) struct Args {
     /// Name of the member, and of its device unless `--device` says otherwise
     name: MemberName,
 
     /// Make an identity for it and print it once
-    #[arg(long, required_unless_present = "recipient", conflicts_with = "recipient")]
+    #[arg(long)]
     new_identity: bool,
 
     /// Its age recipient, for example `age1…`; with the feature `ssh` also `ssh-ed25519 …`

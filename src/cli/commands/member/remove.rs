@@ -13,7 +13,7 @@ use crate::cli::error::CommandError;
 use crate::cli::record::{Change, Edit};
 use crate::cli::recovery_code;
 use crate::cli::table::{Cell, Table};
-use crate::cli::time::Newest;
+use crate::cli::time::{Newest, local_day};
 use crate::cli::ui::{Tone, Ui};
 
 /// Remove a member, or one device
@@ -98,16 +98,15 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
         }
         Ok(Edit::Changed((removal, new_code)))
     })?;
-    if args.dry_run {
-        ui.note(&format!("would remove {about}, make new keys for what they could read, and mark it as exposed"));
-        return Ok(());
-    }
     let (Edit::Changed((removal, new_code)) | Edit::Unchanged((removal, new_code))) = edit;
     let report = report(cx, &opened, &removal)?;
     if args.json {
         ui.json(&report);
     } else {
-        print(ui, about, &report);
+        print(ui, if args.dry_run { "would remove" } else { "removed" }, about, &report);
+    }
+    if args.dry_run {
+        return Ok(());
     }
     if new_code {
         recovery_code::hand_out(ui, &code, args.recovery_file.as_deref());
@@ -154,13 +153,13 @@ pub(crate) fn report(cx: &Context, opened: &Opened, removal: &Removal) -> Result
     })
 }
 
-fn print(ui: &mut Ui, who: &str, report: &Report) {
+fn print(ui: &mut Ui, removed: &str, who: &str, report: &Report) {
     if report.rekeyed.is_empty() {
-        ui.note(&format!("removed {who}"));
+        ui.note(&format!("{removed} {who}"));
     } else {
         let devices = report.removed.join(", ");
         let devices = if devices == who { devices } else { format!("{who} with {devices}") };
-        ui.note(&format!("removed {devices}; new keys for {}", report.rekeyed.join(", ")));
+        ui.note(&format!("{removed} {devices}; new keys for {}", report.rekeyed.join(", ")));
     }
     print_worklist(ui, report);
 }
@@ -177,7 +176,7 @@ pub(crate) fn print_worklist(ui: &mut Ui, report: &Report) {
         let shown = match item.last_read {
             Some(last) => {
                 let times = if item.reads == 1 { "time" } else { "times" };
-                format!("read {} {times}, last on {}", item.reads, last.to_utc().format("%Y-%m-%d"))
+                format!("read {} {times}, last on {}", item.reads, local_day(last))
             }
             None if item.log_known => "no read recorded in the logs at hand".to_owned(),
             None => "no log from their devices".to_owned(),
