@@ -159,6 +159,7 @@ fn nothing_is_written_into_a_merge_that_stopped() {
     assert_eq!((edit.status.code(), bob.clone.join("typed").exists()), (Some(7), false), "{}", text(&edit.stderr));
     let doctor = bob.try_vault(&["doctor"], b"");
     assert!(text(&doctor.stdout).contains("is in a merge that stopped"), "{}", text(&doctor.stdout));
+    assert!(bob.vault(&["status"]).contains("in a merge that stopped: `vault git repair`"));
     assert_eq!(bob.bytes(), before);
     // Reading works, and with the last conflict settled writing does, whatever git was told so far.
     assert_eq!(bob.get("SHARED"), "2");

@@ -226,6 +226,10 @@ impl Context {
         } else {
             ui.note(&format!("{} was not used on this device before", path.display()));
             ui.note(&format!("its fingerprint is {id}"));
+            // A clone that was moved, or cloned once more, is a place of its own.
+            if let Some(known) = Places::load(self.directories())?.paths_of(&id.to_string()).next() {
+                ui.note(&format!("a vault of this fingerprint was used as {}", known.display()));
+            }
             let question = "Ask somebody on the team for it. Is it the same?";
             if !ui.confirm(question).map_err(CommandError::Terminal)? {
                 return Err(CommandError::UnknownPlace { path, id });

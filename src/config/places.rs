@@ -77,6 +77,11 @@ impl Places {
         }
     }
 
+    /// Where a vault of this id was used.
+    pub fn paths_of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Path> {
+        self.0.iter().filter(move |entry| entry.id == id).map(|entry| entry.place.path.as_path())
+    }
+
     /// Every vault file that was used here, by its path.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.0.iter().map(|entry| entry.place.path.as_path())

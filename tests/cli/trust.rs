@@ -116,6 +116,11 @@ fn a_clone_is_known_by_its_git_directory_too() {
     git(&world.project, &["worktree", "add", "-q", side.to_str().unwrap()]);
     world.run(["which", "--json"]).within(&side).output().ok().prints("\"clone\": \"/");
     world.run(["list"]).within(&side).output().ok().says_not("fingerprint");
+    // Cloned once more it is another place; what is known of the vault helps who is asked.
+    let again = world.base().join("again");
+    git(&world.project, &["clone", "-q", ".", again.to_str().unwrap()]);
+    let used = format!("a vault of this fingerprint was used as {}", world.project.display());
+    world.run(["list"]).within(&again).output().fails_with(5, "was not confirmed").says(&used);
     write(&side.join("vault.toml"), other.bytes());
     world.run(["list"]).within(&side).output().fails_with(5, "is another vault than before");
 }

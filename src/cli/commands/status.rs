@@ -7,6 +7,7 @@ use super::list::tone;
 use super::rotation::due_list;
 use crate::cli::context::{Context, Opened, read_vault};
 use crate::cli::error::CommandError;
+use crate::cli::git;
 use crate::cli::ui::{Tone, Ui};
 use crate::cli::unlock;
 
@@ -109,7 +110,8 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
             _ if is_there => ui.paint(Tone::Attention, "in no device of this vault: `vault join`"),
             _ => ui.paint(Tone::Attention, "none can be used: `vault identity where`"),
         };
-        show(ui, &report, &known, &who, cx.now());
+        let unsettled = git::is_unsettled(&path, seen.bytes());
+        show(ui, &report, (&known, unsettled), &who, cx.now());
     }
     Ok(())
 }
@@ -158,9 +160,11 @@ fn look(cx: &Context, ui: &mut Ui, opened: &Opened, report: &mut Report) -> Resu
     Ok(())
 }
 
-fn show(ui: &mut Ui, report: &Report, known: &Known, who: &str, now: Timestamp) {
+/// `unsettled`: the file is in a merge that stopped.
+fn show(ui: &mut Ui, report: &Report, (known, unsettled): (&Known, bool), who: &str, now: Timestamp) {
     let path = report.vault.as_deref().unwrap_or_default();
     let trust = match (report.trusted, known) {
+        (true, _) if unsettled => ui.paint(Tone::Attention, "  in a merge that stopped: `vault git repair`"),
         (true, _) => String::new(),
         (false, Known::Unknown) => ui.paint(Tone::Attention, "  not trusted here yet: `vault trust`"),
         (false, _) => ui.paint(Tone::Bad, "  another vault than before: see `vault which`"),
