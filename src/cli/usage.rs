@@ -47,7 +47,7 @@ fn message(error: &clap::Error) -> String {
         ErrorKind::UnknownArgument => "unexpected argument, not repeated here because it may be a value".to_owned(),
         ErrorKind::InvalidSubcommand => "no such command".to_owned(),
         ErrorKind::MissingSubcommand => "a command is missing".to_owned(),
-        ErrorKind::MissingRequiredArgument => format!("{} is missing", argument()),
+        ErrorKind::MissingRequiredArgument => missing(error),
         ErrorKind::ArgumentConflict => match text(error, ContextKind::PriorArg) {
             prior if prior == argument() || prior.is_empty() => format!("{} is given more than once", argument()),
             // Whatever stands where `-` could: a value, or an option that there is none of.
@@ -77,6 +77,21 @@ fn message(error: &clap::Error) -> String {
         }
         _ => "wrong usage".to_owned(),
     }
+}
+
+/// What has to be given, what stands without an option first.
+fn missing(error: &clap::Error) -> String {
+    let Some(ContextValue::Strings(names)) = error.get(ContextKind::InvalidArg) else {
+        return "an argument is missing".to_owned();
+    };
+    // Of `<--why <TEXT>|--acknowledge>` one is enough.
+    let options = |name: &str| {
+        let inner = name.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).filter(|rest| rest.starts_with('-'));
+        inner.map(|inner| inner.replace('|', " or "))
+    };
+    let mut names: Vec<String> = names.iter().map(|name| options(name).unwrap_or_else(|| name.clone())).collect();
+    names.sort_by_key(|name| name.starts_with('-'));
+    format!("{} {} missing", names.join(", "), if names.len() == 1 { "is" } else { "are" })
 }
 
 /// What other tools call a command.

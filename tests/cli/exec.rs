@@ -19,7 +19,7 @@ fn names(world: &World, flags: &[&str]) -> Vec<String> {
         .split('\0')
         .filter_map(|entry| entry.split_once('='))
         .map(|(name, _)| name.to_owned())
-        .filter(|name| !["PATH", "HOME", "USER"].contains(&name.as_str()))
+        .filter(|name| !["PATH", "HOME", "TZ", "USER"].contains(&name.as_str()))
         .collect();
     names.sort();
     names

@@ -135,7 +135,10 @@ fn a_mistyped_command_is_told_with_what_was_meant() {
     }
     world.vault(["profile", "lits"]).fails(2, "no such command", "did you mean `list`?");
     world.vault(["zzzz"]).fails(2, "no such command", "`vault help` lists the commands");
-    world.vault(["member", "add"]).fails(2, "<NAME> is missing", "`vault help member add` says what it takes");
+    let missing = "<NAME>, --new-identity or --recipient <RECIPIENT> are missing";
+    world.vault(["member", "add"]).fails(2, missing, "`vault help member add` says what it takes");
+    world.vault(["member", "add", "ci"]).fails(2, "--new-identity or --recipient <RECIPIENT> is missing", "vault help");
+    world.vault(["expose", "A"]).fails(2, "--why <TEXT> or --acknowledge is missing", "vault help expose");
 }
 
 #[test]

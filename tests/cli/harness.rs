@@ -121,6 +121,7 @@ impl World {
         let mut env = BTreeMap::new();
         env.insert("PATH".into(), std::env::var_os("PATH").unwrap_or_default());
         env.insert("HOME".into(), self.home.clone().into_os_string());
+        env.insert("TZ".into(), "UTC".into());
         env.insert("USER".into(), self.user.clone().into());
         Run {
             world: self,

@@ -39,6 +39,15 @@ fn what_is_skipped_is_told_and_is_status_1() {
 }
 
 #[test]
+fn what_is_not_utf_8_is_taken_as_it_is_and_told() {
+    let world = World::new();
+    write(&world.project.join(".env"), b"A=fine\nB=caf\xe9\n");
+    let output = world.vault(["import"]).ok().says("not UTF-8, and taken as it is: B;");
+    assert_eq!(output.warnings().len(), 1, "{}", output.stderr);
+    assert_eq!(world.value("B"), b"caf\xe9");
+}
+
+#[test]
 fn json_and_standard_input_and_an_age() {
     let world = World::new();
     write(&world.project.join("in.json"), r#"{"A": "x", "N": 1, "T": true}"#);

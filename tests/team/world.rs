@@ -76,8 +76,13 @@ impl World {
         fs::create_dir_all(&home).unwrap();
         let clone = self.base().join(format!("{user}-app"));
         git(self.base(), &["clone", "--quiet", "remote.git", clone.to_str().unwrap()]).ok();
-        let env = [("HOME", home.to_str().unwrap()), ("USER", user), ("PATH", &std::env::var("PATH").unwrap())]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let env = [
+            ("HOME", home.to_str().unwrap()),
+            ("USER", user),
+            ("PATH", &std::env::var("PATH").unwrap()),
+            ("TZ", "UTC"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
         Person {
             user: user.to_owned(),
             home: home.clone(),

@@ -10,6 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::record::{Change, Edit, name_overrides};
+use crate::cli::sheet::is_text;
 use crate::cli::time::{local_time, typed};
 use crate::cli::ui::Ui;
 use crate::cli::{git, input};
@@ -104,6 +105,15 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     }
     if problems.len() > SHOWN {
         ui.warn(&format!("and {} more lines like these", problems.len() - SHOWN));
+    }
+    let odd: Vec<&str> =
+        taken.iter().filter(|(_, entry)| !is_text(&entry.value)).map(|(name, _)| name.as_str()).collect();
+    if !odd.is_empty() {
+        let more = if odd.len() > 3 { ", …" } else { "" };
+        ui.warn(&format!(
+            "not UTF-8, and taken as it is: {}{more}; if the file is in another encoding, `iconv` makes it UTF-8",
+            odd[..odd.len().min(3)].join(", ")
+        ));
     }
     let end = if problems.is_empty() { Ok(()) } else { Err(CommandError::Said(Exit::Found)) };
     if taken.is_empty() {

@@ -1,7 +1,7 @@
 use vault::clock::{Span, Timestamp};
 use vault::rotation::rotator::Values;
 use vault::secret_value::SecretValue;
-use vault::{Earlier, SecretName, Stage, provider, store};
+use vault::{Earlier, Secret, SecretName, Stage, provider, store};
 
 use crate::cli::args::Unshown;
 use crate::cli::context::{Context, Opened};
@@ -142,7 +142,11 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
         ui.note(&format!("revoke it {when}: `vault rotate {name} --revoke --run COMMAND`"));
     } else {
         ui.note(&format!("revoke it at its provider {when}"));
-        ui.note(&format!("then type `vault rotate {name} --revoked`"));
+        // Others that wait are not meant; the newest is the one that was replaced now.
+        let (_, members) = stages.read(ui)?;
+        let waiting: Vec<u64> = members.get(name).into_iter().flat_map(Secret::to_revoke).map(|e| e.version).collect();
+        let which = if let [newest, _, ..] = waiting[..] { format!("={newest}") } else { String::new() };
+        ui.note(&format!("then type `vault rotate {name} --revoked{which}`"));
     }
     Ok(())
 }
