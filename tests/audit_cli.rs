@@ -509,6 +509,26 @@ fn what_only_a_verification_finds_is_a_reason_to_begin_a_new_log_as_well() {
     assert!(again.contains("no reason to begin again"), "{again}");
 }
 
+#[test]
+fn what_the_vault_file_names_and_no_log_has_is_no_reason_to_begin_one() {
+    let home = Home::new();
+    // The record that the signature of the profile names.
+    let whole = fs::read_to_string(home.log()).unwrap();
+    let named = whole.rfind(r#""outcome":"intent""#).unwrap();
+    let edited = format!("{}{}", &whole[..named], whole[named..].replacen("intent", "failed", 1));
+    fs::write(home.log(), &edited).unwrap();
+    home.ok(&["get", "OTHER_KEY"]);
+    assert!(home.fails(&["audit", "verify"], 1).contains("vault audit begin --reason"));
+    home.ok(&["audit", "begin", "--reason", "looked into", "--yes"]);
+    // The new log does not have it either: missed until the profile is signed again, and no reason for one more.
+    let missed = home.fails(&["audit", "verify"], 1);
+    assert!(!missed.contains("vault audit begin"), "{missed}");
+    let again = home.fails(&["audit", "begin", "--reason", "once more", "--yes"], 2);
+    assert!(again.contains("no reason to begin again"), "{again}");
+    home.set("MORE", "m");
+    home.ok(&["audit", "verify"]);
+}
+
 /// Rows of the table in docs/audit-log.md that say "no", and the test that shows it.
 const NOT_NOTICED: [(&str, &str); 5] = [
     (

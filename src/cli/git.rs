@@ -210,13 +210,13 @@ pub(crate) fn install(path: &Path, dry_run: bool) -> Result<Installed, CommandEr
     Ok(installed)
 }
 
-/// As [`install`], where the clone has no merge driver that is there: after a write, so nothing
+/// As [`install`], where the clone has no merge driver yet: after a write, so nothing
 /// here may fail it.
 pub(crate) fn install_where_missing(ui: &mut Ui, path: &Path) {
     let Ok(Some(clone)) = Place::of(path).map(|place| place.git) else { return };
     // Running git costs more than the write; its file says enough.
     let config = store::read(&clone.common_dir.join("config"), 1 << 20).unwrap_or_default();
-    if library::driver_in(&config).is_some_and(|driver| !is_gone(&driver)) {
+    if memchr::memmem::find(&config, b"[merge \"vault\"]").is_some() {
         return;
     }
     match install(path, false) {
@@ -227,31 +227,29 @@ pub(crate) fn install_where_missing(ui: &mut Ui, path: &Path) {
     }
 }
 
-/// True if the program is not there that a merge driver of ours names: it was moved, or was in
-/// an environment that was thrown away. What other driver somebody chose is theirs.
-fn is_gone(driver: &str) -> bool {
-    library::program_of(driver).is_some_and(|program| !program.exists())
-}
-
 /// What is missing for git to merge vault files in this clone, in words.
 pub(crate) fn not_set_up(directory: &Path) -> Option<String> {
-    let known = runner(directory)(&["config", "--get", "merge.vault.driver"].map(OsStr::new));
-    let driver = known.map(|known| String::from_utf8_lossy(&known).trim_end().to_owned());
-    match driver {
-        None => Some("this clone does not know how to merge vault files".to_owned()),
-        Some(driver) if is_gone(&driver) => {
-            let program = library::program_of(&driver).unwrap_or_default();
-            Some(format!("this clone merges vault files with a program that is gone: {}", program.display()))
-        }
-        Some(_) => None,
-    }
+    let run = runner(directory);
+    // Without an answer there is nothing to say.
+    run(&["rev-parse", "--git-dir"].map(OsStr::new))?;
+    let Some(driver) = run(&["config", "--get", "merge.vault.driver"].map(OsStr::new)) else {
+        return Some("this clone does not know how to merge vault files".to_owned());
+    };
+    // It was moved, or was in an environment that was thrown away; what is only elsewhere on this
+    // machine, as seen from a container, looks the same, so that a person says which it is.
+    let program = library::program_of(&String::from_utf8_lossy(&driver))?;
+    let is_gone = program.is_absolute() && program.try_exists().is_ok_and(|exists| !exists);
+    is_gone.then(|| format!("this clone merges vault files with a program that is not here: {}", program.display()))
 }
 
 /// True if git has the file, or would take it along with `git add --all`.
 pub(crate) fn takes_along(file: &Path) -> bool {
+    let Ok(file) = std::fs::canonicalize(file) else { return false };
+    // Asked where the clone begins: below it, directories can pretend to be something else.
+    let Some(root) = file.ancestors().find(|at| rustix::fs::lstat(at.join(".git")).is_ok()) else { return false };
+    let Ok(below) = file.strip_prefix(root) else { return false };
     let words = ["ls-files", "--cached", "--others", "--exclude-standard", "--"].map(OsStr::new);
-    let Some(name) = file.file_name() else { return false };
-    runner(directory_of(file))(&[words.as_slice(), &[name]].concat()).is_some_and(|listed| !listed.is_empty())
+    runner(root)(&[words.as_slice(), &[below.as_os_str()]].concat()).is_some_and(|listed| !listed.is_empty())
 }
 
 /// Warns where a private file lies in a clone that would take it along.

@@ -67,7 +67,11 @@ impl CommandError {
                 "take its `vault.toml` from the branch that has it; a second vault belongs into a directory of its own"
                     .into()
             }
-            Self::BehindForWriting(_) => "pull or merge the newer file; if going back is meant, accept this one with `vault trust`".into(),
+            Self::BehindForWriting(_) => {
+                "pull or merge the newer file, or commit it in the worktree where it was written; \
+                 if going back is meant, accept this one with `vault trust`"
+                    .into()
+            }
             Self::NoProfile { there, .. } => format!("there are: {}", there.join(", ")).into(),
             Self::NoSecret { meant: Some(meant), .. } => format!("did you mean {meant}?").into(),
             Self::NoSecret { .. } => "`vault list` shows the names".into(),

@@ -83,7 +83,8 @@ impl Newest {
 /// # Errors
 /// Those of [`Timestamp::parse`].
 pub(crate) fn typed(text: &str) -> Result<Timestamp, clock::Error> {
-    day(text).map_or_else(|| Timestamp::parse(text), begins)
+    let Some(day) = day(text) else { return Timestamp::parse(text) };
+    Timestamp::parse(text).map(|in_utc| nearest(begins(day), in_utc))
 }
 
 /// As [`typed`], for the end of something: of a day, its last second.
@@ -91,20 +92,26 @@ pub(crate) fn typed(text: &str) -> Result<Timestamp, clock::Error> {
 /// # Errors
 /// As [`typed`].
 pub(crate) fn typed_end(text: &str) -> Result<Timestamp, clock::Error> {
-    match day(text) {
-        Some(day) => Ok(begins(day.succ_opt().ok_or(clock::Error::DateRange)?)?.minus(Span::from_seconds(1))),
-        None => Timestamp::parse(text),
-    }
+    let Some(day) = day(text) else { return Timestamp::parse(text) };
+    let last = Timestamp::parse(text)?.plus(Span::from_seconds(86_399));
+    Ok(nearest(day.succ_opt().and_then(begins).map(|next| next - 1), last))
 }
 
 fn day(text: &str) -> Option<NaiveDate> {
     NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()
 }
 
-fn begins(day: NaiveDate) -> Result<Timestamp, clock::Error> {
+/// Seconds since 1970 at which a day begins in the zone of this machine.
+fn begins(day: NaiveDate) -> Option<i64> {
     // Where the clock is put forward at midnight the day begins an hour later.
     let first = (0..=3).find_map(|hour| Local.from_local_datetime(&day.and_hms_opt(hour, 0, 0)?).earliest());
-    first.and_then(|first| Timestamp::from_seconds(first.timestamp())).ok_or(clock::Error::DateRange)
+    first.map(|first| first.timestamp())
+}
+
+/// What zones move out of the years that there are, 1970 to 9999, and days that a zone left out, are
+/// taken in UTC.
+fn nearest(seconds: Option<i64>, in_utc: Timestamp) -> Timestamp {
+    seconds.and_then(Timestamp::from_seconds).unwrap_or(in_utc)
 }
 
 /// The day in the zone of this machine.

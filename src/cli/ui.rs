@@ -323,7 +323,10 @@ pub(crate) fn typed(path: &Path) -> String {
     let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let here = std::env::current_dir().ok().filter(|here| here.parent().is_some());
     let below = here.as_deref().and_then(|here| real.strip_prefix(here).ok()).filter(|below| *below != Path::new(""));
-    shell_word(&clean(&below.unwrap_or(&real).to_string_lossy()))
+    let text = below.unwrap_or(&real).to_string_lossy();
+    // Neither an option, nor what git would take for more than a path.
+    let text = if text.starts_with(['-', ':']) { format!("./{text}") } else { text.into_owned() };
+    shell_word(&clean(&text))
 }
 
 /// Shows control and direction characters as `\u{1b}` instead of sending them.

@@ -188,6 +188,10 @@ impl Settings {
     /// [`Error::UnknownSetting`] or [`Error::BadSetting`].
     pub fn set(&mut self, key: &str, text: &str) -> Result<(), Error> {
         let key = known(key).ok_or(Error::UnknownSetting)?;
+        // What is in a file already is refused by the command that goes by it, and stops no other.
+        if !is_useful(key, text) {
+            return Err(Error::BadSetting { key, want: wanted(key) });
+        }
         let put = if key == ALLOW_NAMES { self.put_names(text.split(',')) } else { self.put(key, text) };
         put.map_err(|want| Error::BadSetting { key, want })
     }
@@ -280,13 +284,9 @@ impl Settings {
             }
             ROLLBACK => self.rollback = Some(Rollback::parse(text).ok_or(want)?),
             OVERDUE => self.overdue = Some(Overdue::parse(text).ok_or(want)?),
-            AGENT_FOR => {
-                let span = Span::parse(text).ok().filter(|span| span.seconds() <= MAX_AGENT_FOR);
-                self.agent_for = Some(span.ok_or(want)?);
-            }
+            AGENT_FOR => self.agent_for = Some(Span::parse(text).map_err(|_| want)?),
             _ => {
-                let command = text.strip_prefix("command:").is_some_and(|line| !line.trim().is_empty());
-                if !(command || ["desktop", "stderr"].contains(&text)) || text.chars().any(char::is_control) {
+                if text.is_empty() || text.chars().any(char::is_control) {
                     return Err(want);
                 }
                 self.notify = Some(text.to_owned());
@@ -380,6 +380,18 @@ fn wanted(key: &str) -> &'static str {
         ALLOW_NAMES => "a list of names of variables",
         AGENT_FOR => "a duration such as 8h, at most 30d",
         _ => "stderr, desktop or command:COMMAND",
+    }
+}
+
+/// Whether the command that goes by a setting would take it.
+fn is_useful(key: &str, text: &str) -> bool {
+    match key {
+        AGENT_FOR => Span::parse(text).is_ok_and(|span| span.seconds() <= MAX_AGENT_FOR),
+        NOTIFY => {
+            let command = text.strip_prefix("command:").is_some_and(|line| !line.trim().is_empty());
+            command || ["desktop", "stderr"].contains(&text)
+        }
+        _ => true,
     }
 }
 

@@ -2,19 +2,15 @@
 //! rolled back, and a merge brings both together.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 
 use super::Git;
 use super::sources::{text, words};
-use crate::store;
-use crate::vault::MAX_FILE;
 
 /// Most branches that are looked at, newest first.
 const MAX_BRANCHES: usize = 200;
 
-/// The local branch, the stash or the other worktree, whose version of the file holds a
-/// write that the history of the current branch never held.
+/// The local branch, or the stash, whose version of the file holds a write that the
+/// history of the current branch never held.
 ///
 /// `line_of` gives, for a version of the file that holds the write, the line which no
 /// other write has. Local branches alone count: whoever can push can make every other
@@ -40,31 +36,7 @@ pub fn holder(git: &Git<'_>, name: &OsStr, line_of: &dyn Fn(&[u8]) -> Option<Str
             return (!was_here(git, name, &line)?).then(|| branch.to_owned());
         }
     }
-    // What was written in another worktree and not committed is on no branch yet.
-    for root in other_worktrees(git)? {
-        let file = root.join(prefix(git)?).join(name);
-        let line = store::read(&file, MAX_FILE).ok().and_then(|version| line_of(&version));
-        if let Some(line) = line {
-            return (!was_here(git, name, &line)?).then(|| format!("the worktree in {}", root.display()));
-        }
-    }
     None
-}
-
-/// Where the other worktrees of this clone are.
-fn other_worktrees(git: &Git<'_>) -> Option<Vec<PathBuf>> {
-    let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
-    let own = git(&words(&["rev-parse", "--show-toplevel"]))?;
-    let own = path(own.strip_suffix(b"\n").unwrap_or(&own));
-    let listed = git(&words(&["worktree", "list", "--porcelain"]))?;
-    let lines = listed.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"worktree "));
-    Some(lines.map(path).filter(|root| *root != own).take(MAX_BRANCHES).collect())
-}
-
-/// The directory of the file in a worktree.
-fn prefix(git: &Git<'_>) -> Option<PathBuf> {
-    let prefix = git(&words(&["rev-parse", "--show-prefix"]))?;
-    Some(OsStr::from_bytes(prefix.strip_suffix(b"\n").unwrap_or(&prefix)).into())
 }
 
 /// True if a version of the file with this line is in the history of the current branch,

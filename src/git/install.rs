@@ -18,32 +18,11 @@ pub fn settings(program: &str) -> [(&'static str, String); 4] {
     ]
 }
 
-/// The program that a setting of [`settings`] has git run; `None` if it has another form.
+/// The program that a merge driver of [`settings`] has git run; `None` if it has another form.
 #[must_use]
 pub fn program_of(driver: &str) -> Option<PathBuf> {
     let (program, _) = driver.strip_prefix('\'')?.split_once("' git ")?;
     Some(program.replace("'\\''", "'").replace("%%", "%").into())
-}
-
-/// The merge driver that the text of a clone's configuration has for vault files, as
-/// git-config(1) would give it; nothing of included files.
-#[must_use]
-pub fn driver_in(config: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(config);
-    let section = text.split_once("[merge \"vault\"]")?.1;
-    let mut lines = section.lines().map(str::trim).take_while(|line| !line.starts_with('['));
-    let value = lines.find_map(|line| line.strip_prefix("driver")?.trim_start().strip_prefix('='))?;
-    let (mut plain, mut escaped) = (String::new(), false);
-    for c in value.trim().chars() {
-        match c {
-            '\\' | '"' if !escaped => escaped = c == '\\',
-            c => {
-                plain.push(c);
-                escaped = false;
-            }
-        }
-    }
-    Some(plain)
 }
 
 /// A word for a POSIX shell, whatever is in it.
@@ -89,7 +68,6 @@ fn pattern(name: &str) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests read what git wrote")]
 mod tests {
     use super::*;
 
@@ -100,27 +78,6 @@ mod tests {
         assert_eq!(textconv, "'/opt/my tools/va'\\''ult%A' git diff");
         assert_eq!(program_of(&driver), Some("/opt/my tools/va'ult%A".into()));
         assert_eq!(program_of("other %A"), None);
-    }
-
-    #[test]
-    fn the_driver_is_found_in_what_git_wrote() {
-        let directory = tempfile::tempdir().unwrap();
-        let git = |arguments: &[&str]| {
-            let mut git = std::process::Command::new("git");
-            assert!(git.arg("-C").arg(directory.path()).args(arguments).status().unwrap().success());
-        };
-        git(&["init", "-q"]);
-        let config = || std::fs::read(directory.path().join(".git/config")).unwrap();
-        assert_eq!(driver_in(&config()), None);
-        git(&["config", "merge.vault.name", "vault files"]);
-        assert_eq!(driver_in(&config()), None);
-        for program in ["/usr/bin/vault", "/opt/my tools/va'ult%A", "/odd;#/\"q\"/back\\slash"] {
-            let driver = &settings(program)[1].1;
-            git(&["config", "merge.vault.driver", driver]);
-            git(&["config", "diff.vault.textconv", "x"]);
-            assert_eq!(driver_in(&config()).as_ref(), Some(driver));
-            assert_eq!(program_of(driver), Some(program.into()));
-        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 
 pub use branches::holder;
 pub use diff::{describe, describe_change};
-pub use install::{attributes_line, driver_in, has_attributes, program_of, quote, settings};
+pub use install::{attributes_line, has_attributes, program_of, quote, settings};
 pub use sources::{Error, Origin, Repair, Sources, repair, unmerged};
 
 /// Runs git with arguments in the directory of the vault file. `None` where git

@@ -247,8 +247,7 @@ fn trim_end(mut text: &[u8]) -> &[u8] {
 
 /// Writes `NAME=value` lines that [`parse`] reads back byte for byte.
 ///
-/// A value is written plain if it is made of letters, digits and `_-./:@%+,=`, or of these and
-/// backslashes with one at its end, which python-dotenv before 1.2.4 took for one before the quote;
+/// A value is written plain if it is made of letters, digits and `_-./:@%+,=`;
 /// between single quotes if it has none of `'`, backslash and CR; otherwise
 /// between double quotes. Line feeds stand as they are inside the quotes. Names
 /// are for the caller to keep distinct.
@@ -267,8 +266,7 @@ pub fn print<'a>(entries: impl IntoIterator<Item = (&'a str, &'a [u8])>, out: &m
     print_each(entries, out, |name, value, out| {
         out.extend_from_slice(name.as_bytes());
         out.push(b'=');
-        let is_plain = |b: &u8| b.is_ascii_alphanumeric() || b"_-./:@%+,=".contains(b);
-        if value.iter().all(is_plain) || (value.ends_with(b"\\") && value.iter().all(|b| is_plain(b) || *b == b'\\')) {
+        if value.iter().all(|b| b.is_ascii_alphanumeric() || b"_-./:@%+,=".contains(b)) {
             out.extend_from_slice(value);
         } else if value.iter().all(|b| !b"'\\\r".contains(b)) {
             out.push(b'\'');

@@ -402,5 +402,9 @@ fn days_are_those_of_the_machine_and_end_with_their_end() {
         world.run(words).env("TZ", zone).output().ok();
         world.run(["set", "K", "--expires", "2099-12-05"]).env("TZ", zone).output().ok();
         world.run(["show", "K"]).env("TZ", zone).output().ok().prints("2099-12-05");
+        // What people write for always and never.
+        assert_eq!(count(&["--since", "1970-01-01", "--until", "9999-12-31"]), 1);
+        world.run(["set", "K", "--created", "1970-01-01"]).env("TZ", zone).output().ok();
+        world.run(["set", "K", "--expires", "9999-12-31"]).env("TZ", zone).output().ok();
     }
 }

@@ -54,7 +54,7 @@ fn what_is_wrong_is_named_and_is_status_1() {
 }
 
 #[test]
-fn what_git_lacks_to_merge_a_vault_is_named_and_the_next_change_brings_it() {
+fn what_git_lacks_to_merge_a_vault_is_named() {
     let world = World::new();
     git(&world.project, &["init", "-q"]);
     let found = check(&world, "git");
@@ -64,12 +64,17 @@ fn what_git_lacks_to_merge_a_vault_is_named_and_the_next_change_brings_it() {
     world.set("A", "1");
     assert_eq!(check(&world, "git")["status"], "ok");
     world.vault(["git", "install", "-n"]).ok().says("knows already");
-    // The environment that it was installed in was thrown away.
-    git(&world.project, &["config", "merge.vault.driver", "'/gone/vault' git merge %O %A %B %P"]);
+    // The environment that it was installed in was thrown away; or this one is only a container's.
+    let (gone, path) = ("'/gone/vault' git merge %O %A %B %P", "'vault' git merge %O %A %B %P");
+    git(&world.project, &["config", "merge.vault.driver", gone]);
     let found = check(&world, "git");
-    assert!(found["detail"].as_str().unwrap().contains("a program that is gone: /gone/vault"), "{found}");
+    assert!(found["detail"].as_str().unwrap().contains("a program that is not here: /gone/vault"), "{found}");
     world.set("A", "2");
+    assert_eq!(check(&world, "git")["status"], "warning", "nobody said that it is not used any more");
+    world.vault(["git", "install"]).ok();
     assert_eq!(check(&world, "git")["status"], "ok");
+    git(&world.project, &["config", "merge.vault.driver", path]);
+    assert_eq!(check(&world, "git")["status"], "ok", "found on PATH");
     // Half of the line is not enough.
     write(&world.project.join(".gitattributes"), "vault.toml -text\n");
     assert_eq!(check(&world, "git")["status"], "warning");
@@ -121,6 +126,12 @@ fn plaintext_that_git_would_take_along_is_named() {
     write(&world.project.join(".env.test"), "A=1\n");
     assert_eq!(check(&world, "plaintext")["detail"], "git would take .env.prod, .env.test along, in the clear");
     fs::remove_file(world.project.join(".env.test")).unwrap();
+    // Named by whoever can push, and quoted where it is to be typed.
+    let odd = world.project.join(".env.a;touch pwned");
+    write(&odd, "A=1\n");
+    let hint = check(&world, "plaintext")["hint"].as_str().unwrap().to_owned();
+    assert!(hint.contains("`vault import '.env.a;touch pwned'`"), "{hint}");
+    fs::remove_file(odd).unwrap();
     git(&world.project, &["add", "--force", ".env"]);
     let found = check(&world, "plaintext");
     assert_eq!(found["detail"], "git has .env, in the clear");

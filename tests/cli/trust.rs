@@ -57,6 +57,7 @@ fn trust_shows_the_fingerprint_and_records_that_it_was_confirmed() {
     bob.run(["which"]).env("VLT_VAULT_ID", &id).output().ok().prints("named by VLT_VAULT_ID");
     assert_eq!(bob.run(["which", "--json"]).env("VLT_VAULT_ID", &id).output().ok().json()["trusted"], true);
     bob.run(["doctor"]).env("VLT_VAULT_ID", &id).output().prints("named by VLT_VAULT_ID");
+    bob.run(["status"]).env("VLT_VAULT_ID", &id).output().ok().prints("named by VLT_VAULT_ID");
     bob.assert_unchanged(&before);
     bob.run(["trust"]).env("VLT_VAULT_ID", &id).output().ok().says(&id).says("is trusted here");
     bob.vault(["trust"]).ok().says("is trusted here");

@@ -225,10 +225,29 @@ fn of_several_values_to_revoke_the_one_that_was_is_said() {
     assert_eq!(project.run(&["rotate", "KEY", "--revoked=2"]).code, 3);
     project.ok(&["rotate", "KEY", "--revoked"]);
     assert_eq!(stages(), ["current", "revoked", "revoked"]);
+    // A dry run says which it would be.
+    let said = project.run(&["rotate", "KEY", "--revoked", "-n"]);
+    assert_eq!(said.code, 3, "{}", said.err);
     // And all at once.
     for value in ["four", "five"] {
         assert_eq!(project.run_with(&["rotate", "KEY", "-"], value).code, 0);
     }
+    let said = project.run(&["rotate", "KEY", "--revoked=4,3", "-n"]).err;
+    assert!(said.contains("would record: version 4 of KEY, version 3 of KEY are revoked"), "{said}");
     let said = project.run(&["rotate", "KEY", "--revoked=4,3"]).err;
     assert!(said.contains("version 4 of KEY, version 3 of KEY are revoked"), "{said}");
+}
+
+#[test]
+fn what_was_revoked_of_one_takes_of_its_group_only_what_was_replaced_with_it() {
+    let project = Project::new();
+    for name in ["GA", "GB"] {
+        project.set(name, &format!("{name}-one"), &["--group", "pair"]);
+    }
+    assert_eq!(project.run(&["rotate", "GA", "--generate", "--verify", "false"]).code, 8);
+    // Replaced while it was pending: the current values of both are retired in the same write.
+    let ran = project.run_with(&["import", "-"], "GA=GA-two\nGB=GB-two\n");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let said = project.run(&["rotate", "GA", "--revoked=2"]).err;
+    assert!(said.contains("recorded: version 2 of GA, version 2 of GB are revoked"), "{said}");
 }

@@ -6,6 +6,7 @@ use vault::clock::Span;
 use vault::config::{Known, Place, Places};
 use vault::git as library;
 use vault::identity::{self, Origin};
+use vault::rotation::schedule::shell_word;
 use vault::{Vault, store};
 
 use crate::cli::context::{Context, read_vault};
@@ -13,7 +14,7 @@ use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::git;
 use crate::cli::time::{Newest, local_time};
-use crate::cli::ui::{Tone, Ui};
+use crate::cli::ui::{Tone, Ui, clean};
 use crate::cli::unlock;
 
 /// Say what was found here and what is wrong with it
@@ -121,7 +122,7 @@ fn vault_and_place(cx: &Context) -> (Vec<Check>, Option<Vault>) {
             Err(_) => Check::problem("place", &CommandError::damaged_places()),
         },
         Ok(Known::Unknown) if cx.is_asked_for(&vault.id().to_string()) => {
-            Check::ok("place", format!("named by VLT_VAULT_ID: {}", vault.id()))
+            Check::ok("place", format!("named by VLT_VAULT_ID, and not used here yet: {}", vault.id()))
         }
         Ok(Known::Unknown) => Check::warning(
             "place",
@@ -246,8 +247,8 @@ fn in_git(cx: &Context) -> Option<Check> {
         ));
     }
     Some(match git::not_set_up(directory) {
-        Some(what) => Check::warning("git", what, "`vault git install` tells it, as does the next change of the vault"),
-        None => Check::ok("git", format!(".gitattributes covers {name}, and this clone can merge it")),
+        Some(what) => Check::warning("git", what, "`vault git install` has it run this one"),
+        None => Check::ok("git", format!(".gitattributes covers {name}")),
     })
 }
 
@@ -264,13 +265,16 @@ fn plaintext(cx: &Context) -> Option<Check> {
         .filter(|name| name.to_str().is_some_and(holds_values))
         .collect();
     names.sort_unstable();
-    // Of git's own and of those it does not ignore, one a line: `H .env`, `? .env`.
-    let words = ["ls-files", "-t", "--cached", "--others", "--exclude-standard", "--"];
+    // Of git's own and of those it does not ignore, each behind its kind: `H .env`, `? .env`.
+    let words = ["ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard", "--"];
     let words: Vec<&OsStr> = words.iter().map(OsStr::new).chain(names.iter().map(OsString::as_os_str)).collect();
     let last = names.last()?.to_string_lossy();
     let listed = git::runner(directory)(&words)?;
     let listed = String::from_utf8_lossy(&listed);
-    let found = |tag: &str| listed.lines().filter_map(|line| line.strip_prefix(tag)).collect::<Vec<_>>();
+    // Whoever can push names files: what is to be typed is quoted.
+    let found = |tag: &str| -> Vec<String> {
+        listed.split('\0').filter_map(|line| line.strip_prefix(tag)).map(|name| shell_word(&clean(name))).collect()
+    };
     let (has, would_take) = (found("H "), found("? "));
     Some(if let Some(name) = has.first() {
         let hint =

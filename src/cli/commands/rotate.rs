@@ -105,6 +105,9 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     if args.verify.is_some() {
         cx.check_names(stages.names.iter(), &args.allow_names)?;
     }
+    if let (true, Some(chosen)) = (args.dry_run, &args.revoked) {
+        return revoked(ui, args, &stages, chosen);
+    }
     if args.dry_run {
         try_it(ui, args, &stages)?;
         say_plan(ui, args, &stages);
@@ -143,7 +146,7 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     } else {
         ui.note(&format!("revoke it at its provider {when}"));
         // Others that wait are not meant; the newest is the one that was replaced now.
-        let (_, members) = stages.read(ui)?;
+        let members = stages.read(ui).map(|(_, members)| members).unwrap_or_default();
         let waiting: Vec<u64> = members.get(name).into_iter().flat_map(Secret::to_revoke).map(|e| e.version).collect();
         let which = if let [newest, _, ..] = waiting[..] { format!("={newest}") } else { String::new() };
         ui.note(&format!("then type `vault rotate {name} --revoked{which}`"));
@@ -214,8 +217,6 @@ fn try_it(ui: &mut Ui, args: &Args, stages: &Stages<'_>) -> Result<(), CommandEr
         if members.values().all(|secret| secret.pending.is_none()) {
             return Err(vault::Error::NoPending(args.name.clone()).into());
         }
-    } else if let Some(chosen) = &args.revoked {
-        to_record(args, &members, chosen)?;
     } else if args.revoke {
         if members.values().all(|secret| secret.to_revoke().next().is_none()) {
             return Err(CommandError::NothingToRevoke(args.name.clone()));
@@ -305,10 +306,15 @@ fn revoke(ui: &mut Ui, args: &Args, stages: &Stages<'_>, late_at: Option<Timesta
 fn revoked(ui: &mut Ui, args: &Args, stages: &Stages<'_>, chosen: &[u64]) -> Result<(), CommandError> {
     let (opened, members) = stages.read(ui)?;
     let versions = to_record(args, &members, chosen)?;
-    stages.mark_revoked(ui, &opened, &versions)?;
+    if args.dry_run {
+        stages.try_to_write(ui, &opened)?;
+    } else {
+        stages.mark_revoked(ui, &opened, &versions)?;
+    }
     let each = versions.iter().map(|(name, version)| format!("version {version} of {name}"));
     let is = if versions.len() == 1 { "is" } else { "are" };
-    ui.note(&format!("recorded: {} {is} revoked", each.collect::<Vec<_>>().join(", ")));
+    let recorded = if args.dry_run { "would record" } else { "recorded" };
+    ui.note(&format!("{recorded}: {} {is} revoked", each.collect::<Vec<_>>().join(", ")));
     Ok(())
 }
 
@@ -321,7 +327,8 @@ fn to_record(args: &Args, members: &Members, chosen: &[u64]) -> Result<Vec<(Secr
     if let Some(&version) = chosen.iter().find(|version| find(version).is_none()) {
         return Err(vault::Error::NoVersion { name: args.name.clone(), version }.into());
     }
-    let steps: Vec<Timestamp> = chosen.iter().filter_map(find).map(|earlier| earlier.retired_at).collect();
+    let step = |earlier: &Earlier| (earlier.retired_at, earlier.revoke_by);
+    let steps: Vec<_> = chosen.iter().filter_map(find).map(step).collect();
     let several = members.iter().find(|(_, secret)| secret.to_revoke().nth(1).is_some());
     if let (true, Some((name, secret))) = (chosen.is_empty(), several) {
         let versions = secret.to_revoke().map(|earlier| earlier.version).collect();
@@ -333,7 +340,7 @@ fn to_record(args: &Args, members: &Members, chosen: &[u64]) -> Result<Vec<(Secr
         let is_meant = |earlier: &&Earlier| match chosen {
             [] => !waits || earlier.waits(),
             chosen if *name == args.name => chosen.contains(&earlier.version),
-            _ => steps.contains(&earlier.retired_at),
+            _ => earlier.waits() && steps.contains(&step(earlier)),
         };
         let replaced = secret.earlier.iter().filter(|earlier| earlier.stage == Stage::Previous);
         versions.extend(replaced.filter(is_meant).map(|earlier| (name.clone(), earlier.version)));
@@ -345,7 +352,6 @@ fn say_plan(ui: &mut Ui, args: &Args, stages: &Stages<'_>) {
     let what = match args {
         Args { abort: true, .. } => "give the pending value up of",
         Args { revoke: true, .. } => "have the rotator revoke the replaced value of",
-        Args { revoked: Some(_), .. } => "record as revoked the replaced value of",
         Args { resume: true, .. } => "verify and promote the pending value of",
         _ => "rotate",
     };

@@ -73,15 +73,14 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     let place = Place::of(&path)?;
     let claimed = Vault::claimed_id(&bytes).map(|id| id.to_string());
     let known = Places::load(cx.directories())?.known(&place);
-    report.trusted = match (&known, &claimed) {
-        (Known::Id(known), Some(claimed)) => known == claimed,
-        (Known::Unknown, Some(claimed)) => cx.is_asked_for(claimed),
-        _ => false,
-    };
+    let is_known = matches!((&known, &claimed), (Known::Id(known), Some(claimed)) if known == claimed);
+    // A command would take it, and remember it; this one remembers nothing.
+    report.trusted =
+        is_known || matches!((&known, &claimed), (Known::Unknown, Some(claimed)) if cx.is_asked_for(claimed));
     report.vault = Some(path.display().to_string());
     // What is not trusted is read, and nothing about it is remembered.
     let (opened, vault);
-    let seen = if report.trusted {
+    let seen = if is_known {
         opened = cx.open(ui)?;
         look(cx, ui, &opened, &mut report)?;
         &opened.vault
@@ -165,6 +164,7 @@ fn show(ui: &mut Ui, report: &Report, (known, unsettled): (&Known, bool), who: &
     let path = report.vault.as_deref().unwrap_or_default();
     let trust = match (report.trusted, known) {
         (true, _) if unsettled => ui.paint(Tone::Attention, "  in a merge that stopped: `vault git repair`"),
+        (true, Known::Unknown) => "  named by VLT_VAULT_ID".to_owned(),
         (true, _) => String::new(),
         (false, Known::Unknown) => ui.paint(Tone::Attention, "  not trusted here yet: `vault trust`"),
         (false, _) => ui.paint(Tone::Bad, "  another vault than before: see `vault which`"),
@@ -179,12 +179,16 @@ fn show(ui: &mut Ui, report: &Report, (known, unsettled): (&Known, bool), who: &
     let others = if others.is_empty() { String::new() } else { format!("; also {}", others.join(", ")) };
     line(ui, "profile", &format!("{}{secrets}{others}", report.profile));
     line(ui, "identity", who);
-    let due =
-        if report.trusted { due_text(ui, &report.due) } else { "not looked at before the vault is trusted".to_owned() };
+    let is_seen = report.secrets.is_some();
+    let due = match (is_seen, report.trusted) {
+        (true, _) => due_text(ui, &report.due),
+        (false, true) => "not looked at before it is used here".to_owned(),
+        (false, false) => "not looked at before the vault is trusted".to_owned(),
+    };
     line(ui, "due", &due);
     let used = match &report.last_use {
         Some(used) => used_text(used, now),
-        None if report.trusted => "none on record".to_owned(),
+        None if is_seen => "none on record".to_owned(),
         None => "not looked at either".to_owned(),
     };
     line(ui, "last use", &used);

@@ -152,7 +152,7 @@ fn hostile_text_is_read_in_linear_time() {
 
 #[test]
 fn prints_the_lightest_quoting_that_is_read_back() {
-    let cases: [(&[u8], &[u8]); 17] = [
+    let cases: [(&[u8], &[u8]); 16] = [
         (b"", b"A=\n"),
         (b"sk-abc_123./:@%+,=", b"A=sk-abc_123./:@%+,=\n"),
         (b" x", b"A=' x'\n"),
@@ -166,8 +166,7 @@ fn prints_the_lightest_quoting_that_is_read_back() {
         (b"'\"", b"A=\"'\\\"\"\n"),
         (br"a\nb", b"A=\"a\\\\nb\"\n"),
         (b"a\r\nb", b"A=\"a\\r\nb\"\n"),
-        (br"C:\tmp\", b"A=C:\\tmp\\\n"),
-        (br"two words\", b"A=\"two words\\\\\"\n"),
+        (b"ends\\", b"A=\"ends\\\\\"\n"),
         (b"\xff\xfe", b"A='\xff\xfe'\n"),
         (b"a\0b", b"A='a\0b'\n"),
     ];

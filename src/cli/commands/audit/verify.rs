@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use vault::audit::{self, Anchor, Checkpoint, Expect, Finding, Report, Severity};
+use vault::audit::{self, Anchor, Checkpoint, Expect, Finding, Kind, Report, Severity};
 use vault::store;
 
 use super::select::directories;
@@ -84,7 +84,9 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Re
         let report = one(cx, opened, (device.as_ref(), &anchors), &archives, args.deep, &mut watch);
         let report = report.inspect_err(|_| progress.end(ui))?;
         total.ok &= report.is_ok();
-        can_begin |= device == own && first_wrong(&report).is_some();
+        // As `begin` sees it, which is told of nothing that is kept elsewhere.
+        let alike = !args.deep && args.log.is_empty() && args.against.is_empty();
+        can_begin |= alike && device == own && first_wrong(&report).is_some();
         total.records += report.records;
         total.epochs += report.epochs;
         total.anchors += report.anchored.len();
@@ -124,9 +126,16 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Re
     if total.ok { Ok(()) } else { Err(CommandError::Said(Exit::Found)) }
 }
 
-/// What is wrong with the log that goes on, and is a reason to begin another.
+/// What is wrong with the log that goes on, and is a reason to begin another. What is missed is
+/// none: another log does not have it either, and older files may have been moved away.
 pub(super) fn first_wrong(report: &Report) -> Option<&Finding> {
-    report.findings.iter().find(|finding| !finding.in_earlier && finding.kind.severity() == Severity::Failure)
+    let is_missed = |finding: &Finding| match finding.kind {
+        Kind::CutTail | Kind::Replaced | Kind::Removed => true,
+        Kind::Missing => finding.sequence == Some(1),
+        _ => false,
+    };
+    let is_wrong = |finding: &&Finding| finding.kind.severity() == Severity::Failure && !is_missed(finding);
+    report.findings.iter().filter(|finding| !finding.in_earlier).find(is_wrong)
 }
 
 /// Verifies the log of one device.
