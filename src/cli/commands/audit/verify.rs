@@ -12,6 +12,8 @@ use crate::cli::exit::Exit;
 use crate::cli::git;
 use crate::cli::ui::{Tone, Ui};
 
+/// Before what nobody needs to have tampered for.
+const NOTE: &str = "note: ";
 /// Most bytes of a file that is a checkpoint.
 const MAX_CHECKPOINT: u64 = 4096;
 
@@ -93,37 +95,54 @@ pub(super) fn run(cx: &Context, ui: &mut Ui, opened: &Opened, args: &Args) -> Re
         found.extend(report.findings);
     }
     progress.end(ui);
+    let was_begun = found.iter().any(|finding| finding.kind == Kind::BegunAgain);
     // What is wrong comes first.
     found.sort_by_key(|finding| finding.kind.severity() == Severity::Note);
     total.findings.extend(found.into_iter().map(|finding| FindingJson {
         kind: finding.kind.to_string(),
         device: finding.device,
         sequence: finding.sequence,
-        detail: format!("{}{}", if finding.kind.severity() == Severity::Note { "note: " } else { "" }, finding.detail),
+        detail: format!("{}{}", if finding.kind.severity() == Severity::Note { NOTE } else { "" }, finding.detail),
     }));
     total.findings.extend(notes);
     if args.json {
         ui.json(&total);
     } else {
-        for finding in &total.findings {
-            let kind = ui.paint(if total.ok { Tone::Faint } else { Tone::Bad }, &finding.kind);
-            let device = finding.device.as_deref().unwrap_or("_");
-            let place = finding.sequence.map_or_else(String::new, |sequence| format!(" record {sequence}"));
-            ui.line(&format!("{kind}  {device}{place}: {}", crate::cli::ui::clean(&finding.detail)));
-        }
-        let (word, tone) = if total.ok { ("ok", Tone::Good) } else { ("not whole", Tone::Bad) };
-        let word = ui.paint(tone, word);
-        ui.line(&format!(
-            "{word}  {}, {}, {} met",
-            plural(total.records, "record"),
-            plural(total.epochs, "key epoch"),
-            plural(total.anchors as u64, "anchor")
-        ));
+        print(ui, &total);
     }
+    if total.ok {
+        return Ok(());
+    }
+    ui.flush().map_err(CommandError::StandardOutput)?;
+    let is_missed = |finding: &FindingJson| finding.kind == Kind::CutTail.to_string();
     if can_begin {
         ui.hint("find out what happened; `vault audit begin --reason TEXT` then begins a new log, and keeps this one");
+    } else if was_begun && total.findings.iter().any(is_missed) {
+        ui.hint(
+            "what a profile names and no log has is missed until that profile is signed again, by any change of it",
+        );
     }
-    if total.ok { Ok(()) } else { Err(CommandError::Said(Exit::Found)) }
+    Err(CommandError::Said(Exit::Found))
+}
+
+fn print(ui: &mut Ui, total: &Verified) {
+    let width = total.findings.iter().map(|finding| finding.kind.len()).max().unwrap_or(0) + 2;
+    for finding in &total.findings {
+        let tone = if finding.detail.starts_with(NOTE) { Tone::Faint } else { Tone::Bad };
+        let (kind, space) = (ui.paint(tone, &finding.kind), width - finding.kind.len());
+        let device = finding.device.as_deref().unwrap_or("_");
+        let place = finding.sequence.map_or_else(String::new, |sequence| format!(" record {sequence}"));
+        let text = format!("{device}{place}: {}", finding.detail);
+        ui.entry(&format!("{kind}{:space$}", ""), width, Tone::Plain, &text);
+    }
+    let (word, tone) = if total.ok { ("ok", Tone::Good) } else { ("not whole", Tone::Bad) };
+    let word = ui.paint(tone, word);
+    ui.line(&format!(
+        "{word}  {}, {}, {} met",
+        plural(total.records, "record"),
+        plural(total.epochs, "key epoch"),
+        plural(total.anchors as u64, "anchor")
+    ));
 }
 
 /// What is wrong with the log that goes on, and is a reason to begin another. What is missed is
@@ -218,7 +237,7 @@ fn checkpoint(
             kind: "uncertified".to_owned(),
             device: checkpoint.device.clone(),
             sequence: Some(checkpoint.head.sequence),
-            detail: "note: no device vouches for the key that signed the checkpoint".to_owned(),
+            detail: format!("{NOTE}no device vouches for the key that signed the checkpoint"),
         });
     }
     Ok((checkpoint.device, Anchor { head: checkpoint.head, place: format!("checkpoint {file}") }))
