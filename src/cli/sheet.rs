@@ -241,7 +241,7 @@ impl std::fmt::Display for Edits {
 }
 
 /// Looked at, and left as it is.
-pub(crate) fn is_text(value: &SecretValue) -> bool {
+fn is_text(value: &SecretValue) -> bool {
     !value.reveal().contains(&0) && std::str::from_utf8(value.reveal()).is_ok()
 }
 

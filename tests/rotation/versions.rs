@@ -225,7 +225,7 @@ fn of_several_values_to_revoke_the_one_that_was_is_said() {
     assert_eq!(project.run(&["rotate", "KEY", "--revoked=2"]).code, 3);
     project.ok(&["rotate", "KEY", "--revoked"]);
     assert_eq!(stages(), ["current", "revoked", "revoked"]);
-    // A dry run says which it would be.
+    // Nothing is left to record, which a dry run says as well.
     let said = project.run(&["rotate", "KEY", "--revoked", "-n"]);
     assert_eq!(said.code, 3, "{}", said.err);
     // And all at once.

@@ -10,7 +10,6 @@ use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::record::{Change, Edit, name_overrides};
-use crate::cli::sheet::is_text;
 use crate::cli::time::{local_time, typed};
 use crate::cli::ui::Ui;
 use crate::cli::{git, input};
@@ -106,8 +105,9 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     if problems.len() > SHOWN {
         ui.warn(&format!("and {} more lines like these", problems.len() - SHOWN));
     }
-    let odd: Vec<&str> =
-        taken.iter().filter(|(_, entry)| !is_text(&entry.value)).map(|(name, _)| name.as_str()).collect();
+    // Looked at, and left as it is.
+    let is_odd = |entry: &Entry| std::str::from_utf8(entry.value.reveal()).is_err();
+    let odd: Vec<&str> = taken.iter().filter(|(_, entry)| is_odd(entry)).map(|(name, _)| name.as_str()).collect();
     if !odd.is_empty() {
         let more = if odd.len() > 3 { ", …" } else { "" };
         ui.warn(&format!(

@@ -48,6 +48,11 @@ pub(crate) fn run(cx: &mut Context, ui: &mut Ui, args: &Args) -> Result<(), Comm
     }
 }
 
+/// `1 record`, `2 records`.
+fn plural(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 /// How long ago, in one unit, rounded down.
 pub(super) fn ago(seconds: u64) -> String {
     let (number, unit) = match seconds {

@@ -4,9 +4,8 @@ use chrono::{Datelike, Timelike};
 use vault::audit::{Filter, Newcomer, Rules, Seen, Stats, Subject, Unused, Unusual, Usage};
 use vault::clock::{Span, Timestamp};
 
-use super::ago;
 use super::select::Selection;
-use super::verify::plural;
+use super::{ago, plural};
 use crate::cli::context::{Context, Opened};
 use crate::cli::error::CommandError;
 use crate::cli::table::{Cell, Table};

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 use vault::audit::{self, Anchor, Checkpoint, Expect, Finding, Kind, Report, Severity};
 use vault::store;
 
+use super::plural;
 use super::select::directories;
 use crate::cli::anchors;
 use crate::cli::context::{Context, Opened};
@@ -176,10 +177,6 @@ pub(super) fn one(
     let expect = Expect { vault: vault.id(), device, signing_keys: &keys, anchors: &anchors };
     let own = opened.memory.borrow().device() == name.as_ref();
     audit::verify_with(&cx.audit_place(&vault.id(), name.as_ref()), archives, &expect, own, deep, watch)
-}
-
-pub(super) fn plural(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// The audit heads that profile signatures hold: the device, and its anchor.

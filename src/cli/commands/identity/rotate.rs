@@ -89,11 +89,20 @@ pub(crate) fn run(cx: &Context, ui: &mut Ui, args: &Args) -> Result<(), CommandE
         }
         return Ok(());
     }
-    let is_sealed = args.passphrase || matches!(current, Some(IdentityFile::Sealed(_)));
+    let was_sealed = matches!(current, Some(IdentityFile::Sealed(_)));
     let new = match (current, waiting) {
         (Some(current), _) if is_there => unlock::open(cx, ui, current, &Origin::File(file.clone()))?,
         (_, Some(next)) => unlock::open(cx, ui, next, &Origin::File(replacement.next()))?,
-        (_, None) => make(cx, ui, &replacement.next(), is_sealed)?,
+        (_, None) => {
+            let made = make(cx, ui, &replacement.next(), args.passphrase || was_sealed)?;
+            if was_sealed && identity::can_be_had(&cx.variables, false) {
+                ui.warn(
+                    "the new identity has the passphrase that the environment gives for the old one; \
+                     on a terminal, without VLT_PASSPHRASE_FILE and VLT_PASSPHRASE_FD, another one is asked for",
+                );
+            }
+            made
+        }
     };
     if !is_admin {
         let old = (actor.device.clone(), in_hand);
@@ -213,12 +222,6 @@ fn make(cx: &Context, ui: &mut Ui, path: &Path, is_sealed: bool) -> Result<Ident
         store::create_private_dir_all(directory)?;
     }
     let passphrase = if is_sealed { Some(enroll::new_passphrase(cx, ui)?) } else { None };
-    if is_sealed && identity::can_be_had(&cx.variables, false) {
-        ui.warn(
-            "the new identity has the passphrase that the environment gave for the old one; \
-             on a terminal, without VLT_PASSPHRASE_FILE and VLT_PASSPHRASE_FD, another one is asked for",
-        );
-    }
     match &passphrase {
         Some(passphrase) => identity::write_sealed(path, &key, passphrase)?,
         None => identity::write_plain(path, &key, cx.now())?,
