@@ -123,3 +123,21 @@ fn a_passphrase_is_never_asked_for_an_identity_that_is_of_no_use() {
     world.vault(["lock"]).ok();
     there(&["get", "SECOND"], &new).fails_with(4, "identity.old: wrong passphrase");
 }
+
+#[test]
+fn a_passphrase_that_stays_is_told_and_a_code_that_was_not_there() {
+    let world = World::new();
+    let pass = world.home.join("pass");
+    write_private(&pass, "correct horse\n");
+    let rotate = |more: &[&str]| {
+        let run = world.run([&["identity", "rotate"], more].concat()).env("VLT_PASSPHRASE_FILE", &pass);
+        run.output().ok()
+    };
+    // Plain before: the passphrase is a new one.
+    rotate(&["--passphrase"]).says_not("has the passphrase");
+    rotate(&[]).says("the new identity has the passphrase that the environment gives for the old one");
+    let code = world.project.join("code");
+    let said = rotate(&["--recovery-file", code.to_str().unwrap()]);
+    said.says("there was no recovery code to replace");
+    assert!(!code.exists());
+}
